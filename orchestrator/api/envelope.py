@@ -1,0 +1,82 @@
+"""Around every request: an id, a deadline, and an answer even when something breaks."""
+
+import asyncio
+import logging
+import re
+import secrets
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.api.problems import internal, too_slow
+
+logger = logging.getLogger(__name__)
+
+ANSWER_WITHIN_S: Final = 35.0
+"""Just above the database's own limit for a statement: only a frozen server gets here."""
+
+REQUEST_ID: Final = "X-Request-Id"
+_GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+
+
+class NoAnswer(Exception):
+    """The deadline passed before the answer began."""
+
+
+class Envelope:
+    def __init__(self, app: ASGIApp, answer_within_s: float = ANSWER_WITHIN_S) -> None:
+        self._app = app
+        self._within_s = answer_within_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        begun = False
+
+        async def seal(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        try:
+            await self._in_time(scope, receive, seal)
+        except Exception as error:
+            late = isinstance(error, NoAnswer)
+            _log(scope, request_id, late=late)
+            if not begun:
+                await (too_slow() if late else internal())(scope, receive, seal)
+
+    async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The deadline is for the beginning of the answer: a stream has no end."""
+
+        async def begin(message: Message) -> None:
+            deadline.reschedule(None)
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._within_s) as deadline:
+                await self._app(scope, receive, begin)
+        except TimeoutError as error:
+            raise (NoAnswer() if deadline.expired() else error) from None
+
+
+def _request_id(scope: Scope) -> str:
+    """The caller's own, if it is harmless to log."""
+    given = Headers(scope=scope).get(REQUEST_ID, "")
+    return given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _log(scope: Scope, request_id: str, *, late: bool) -> None:
+    what = (scope["method"], scope["path"], request_id)
+    if late:
+        logger.error("%s %s was not answered in time (request %s)", *what)
+    else:
+        logger.exception("%s %s broke (request %s)", *what)

@@ -1,0 +1,1 @@
+"""The only kombu and redis of this side."""

@@ -1,0 +1,33 @@
+"""A window becomes a chain of two: run on the device, settle at home."""
+
+from dataclasses import dataclass
+
+from celery import Celery, signature
+
+from schemas.task import CONTROL_QUEUE, EXECUTE, SETTLE, Window, device_queue
+
+
+@dataclass(frozen=True)
+class Chains:
+    app: Celery
+
+    def send(self, window: Window) -> None:
+        """Raises when the broker does not take it; the sweep then sends it again."""
+        settle = signature(SETTLE, app=self.app).set(
+            queue=CONTROL_QUEUE, argsrepr=f"(window {window.window} of {window.device})"
+        )
+        ordinals = [task.ordinal for task in window.jobs]
+        self.app.send_task(
+            EXECUTE,
+            args=[window.model_dump()],
+            queue=device_queue(window.device),
+            chain=[settle],
+            argsrepr=f"(batch {window.batch}, jobs {_span(ordinals)} of window {window.window})",
+            kwargsrepr="{}",
+            ignore_result=True,
+        )
+
+
+def _span(ordinals: list[int]) -> str:
+    first, last = ordinals[0], ordinals[-1]
+    return f"{first}" if first == last else f"{first}-{last}"

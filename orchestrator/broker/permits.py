@@ -1,0 +1,103 @@
+"""Permits: single-use start tokens in Redis. Who takes one wins: the worker, to start the run;
+the orchestrator, to be certain that it never starts."""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from orchestrator.errors import Unavailable
+from schemas.task import Beat, beat_key, interrupt_key, permit_key, session_key
+
+Run = tuple[str, int]
+"""A job's id and its run."""
+
+_CANARY: Final = "holdfast:canary"
+_INTERRUPT_TTL_S: Final = 3600
+
+
+def connect(broker_url: str) -> redis.Redis:
+    """A dead or silent server is an error within two seconds, never a hang."""
+    return redis.Redis.from_url(
+        broker_url,
+        socket_timeout=2,
+        socket_connect_timeout=2,
+        socket_keepalive=True,
+        health_check_interval=10,
+        retry=Retry(NoBackoff(), 1),
+        decode_responses=True,
+    )
+
+
+@dataclass(frozen=True)
+class Permits:
+    client: redis.Redis
+    ttl_s: int
+
+    def grant(self, runs: Iterable[Run]) -> None:
+        """A permit without its message is harmless; a cancel after the commit finds it."""
+        with _broker_errors():
+            pipe = self.client.pipeline(transaction=False)
+            for job, run in runs:
+                pipe.set(permit_key(job, run), "1", ex=self.ttl_s)
+            pipe.execute()
+
+    def take_back(self, runs: Sequence[Run]) -> set[Run]:
+        """Those that no device can begin any more. The others were taken, or lost by Redis."""
+        if not runs:
+            return set()
+        with _broker_errors():
+            # All at once: a device must not begin a later one after it missed an earlier one.
+            pipe = self.client.pipeline(transaction=True)
+            for job, run in runs:
+                pipe.getdel(permit_key(job, run))
+            taken = pipe.execute()
+        return {run for run, value in zip(runs, taken, strict=True) if value is not None}
+
+    def interrupt(self, runs: Iterable[Run]) -> None:
+        """Ask whoever runs these to kill them."""
+        with _broker_errors():
+            pipe = self.client.pipeline(transaction=False)
+            for job, run in runs:
+                pipe.set(interrupt_key(job, run), "1", ex=_INTERRUPT_TTL_S)
+            pipe.execute()
+
+    def beats(self, devices: Sequence[str]) -> Mapping[str, Beat]:
+        """The heartbeats that are there now, by device."""
+        if not devices:
+            return {}
+        with _broker_errors():
+            values = cast(list[Any], self.client.mget([beat_key(name) for name in devices]))
+        return {
+            name: Beat.model_validate_json(value)
+            for name, value in zip(devices, values, strict=True)
+            if value is not None
+        }
+
+    def session_of(self, device: str) -> str | None:
+        """Whose the device is now, as the workers have agreed among themselves."""
+        with _broker_errors():
+            return cast(str | None, self.client.get(session_key(device)))
+
+    def has_forgotten(self) -> bool:
+        """True once after Redis lost its data: silence since then says nothing yet."""
+        with _broker_errors():
+            return self.client.set(_CANARY, "1", nx=True) is not None
+
+    def ping(self) -> None:
+        with _broker_errors():
+            self.client.ping()
+
+
+@contextmanager
+def _broker_errors() -> Generator[None]:
+    """Redis trouble, named for the caller."""
+    try:
+        yield
+    except RedisError as error:
+        raise Unavailable("the broker does not answer; try again in a few seconds") from error

@@ -1,0 +1,13 @@
+"""The user's and the operator's day on the command line, over the client library.
+
+Nothing here imports the client until a command runs: a compute node does not have it.
+"""
+
+import typer
+
+from orchestrator.commands import batches, devices, events, jobs, keys, results, submit, watch
+
+
+def register_all(app: typer.Typer) -> None:
+    for module in (submit, watch, batches, jobs, results, devices, events, keys):
+        module.register(app)

@@ -1,0 +1,124 @@
+"""Read once, in full, at the edge. Nothing else touches os.environ."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from schemas.objects import S3
+
+PREFIX: Final = "HOLDFAST_"
+LEAST_LEASE_S: Final = 6
+"""A heartbeat lives for 4 s; less than this and a hiccup would pass for a death."""
+
+
+class BadSettings(Exception):
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Seconds and bytes. `max_duration_s` of 0 means no bound."""
+
+    database_url: str
+    broker_url: str
+    store_url: str = "file:///var/lib/holdfast/objects"
+    idle_timeout_s: float = 300
+    max_idle_timeout_s: float = 3600
+    max_duration_s: float = 0
+    max_batch_size: int = 1000
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_sequence_bytes: int = 1024 * 1024
+    max_runs: int = 100_000
+    max_lanes: int = 64
+    lease_s: float = 15
+    grace_s: float = 0.5
+    permit_ttl_s: int = 86_400
+    pool_size: int = 10
+    s3: S3 = field(default_factory=S3)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Report every mistake at once, so an operator fixes the file in one go."""
+        values: dict[str, str | float | int] = {}
+        problems: list[str] = []
+        for name, kind in _KINDS.items():
+            given = env.get(PREFIX + name.upper())
+            if given is None or given == "":
+                if name in _REQUIRED:
+                    problems.append(f"{PREFIX}{name.upper()} is missing")
+                continue
+            try:
+                values[name] = kind(given)
+            except ValueError as error:
+                problems.append(f"{PREFIX}{name.upper()} {error}, got {given!r}")
+        if problems:
+            raise BadSettings(problems)
+        return cls(s3=S3.from_env(env), **values)  # type: ignore[arg-type]
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < 10**9:
+        raise ValueError("must be a positive number of seconds")
+    return value
+
+
+def _lease(text: str) -> float:
+    value = _seconds(text)
+    if value < LEAST_LEASE_S:
+        raise ValueError(f"must be at least {LEAST_LEASE_S:g} seconds")
+    return value
+
+
+def _seconds_or_none(text: str) -> float:
+    return 0.0 if text == "0" else _seconds(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError("must be a positive whole number")
+    return int(text)
+
+
+def _database(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
+        raise ValueError("must look like postgresql://user:password@host/name")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _broker(text: str) -> str:
+    if not text.startswith(("redis://", "rediss://")):
+        raise ValueError("must look like redis://:password@host:6379/0")
+    return text
+
+
+def _store(text: str) -> str:
+    if not text.startswith(("file:///", "s3://")):
+        raise ValueError("must look like file:///folder or s3://bucket/prefix")
+    return text
+
+
+_REQUIRED: Final = ("database_url", "broker_url")
+_KINDS: Final[dict[str, Callable[[str], str | float | int]]] = {
+    "database_url": _database,
+    "broker_url": _broker,
+    "store_url": _store,
+    "idle_timeout_s": _seconds,
+    "max_idle_timeout_s": _seconds,
+    "max_duration_s": _seconds_or_none,
+    "max_batch_size": _count,
+    "max_body_bytes": _count,
+    "max_sequence_bytes": _count,
+    "max_runs": _count,
+    "max_lanes": _count,
+    "lease_s": _lease,
+    "grace_s": _seconds,
+    "permit_ttl_s": _count,
+    "pool_size": _count,
+}

@@ -1,0 +1,1 @@
+"""The Celery door: tasks of three lines, each calling one service."""

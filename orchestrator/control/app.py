@@ -1,0 +1,52 @@
+"""The control process: takes what workers and beat send, and calls one service for each."""
+
+import logging
+import os
+import socket
+from typing import Any
+
+from orchestrator.broker.celery_app import celery_app
+from orchestrator.config import Settings
+from orchestrator.control.tasks import register
+from orchestrator.services.core import Core
+from schemas.task import CONTROL_QUEUE
+
+CONCURRENCY = 4
+HEARTBEAT_S = 10
+
+
+def control(settings: Settings, *, log_level: str = "INFO") -> int:
+    """Serves until SIGTERM. Several may run: the database decides who does what."""
+    core = Core.start(settings)
+    app = celery_app(settings.broker_url)
+    register(app, core)
+    options: dict[str, Any] = {
+        "pool": "threads",
+        "concurrency": CONCURRENCY,
+        "queues": [CONTROL_QUEUE],
+        "hostname": f"control-{os.getpid()}@{socket.gethostname()}",
+        "loglevel": log_level,
+        "without_gossip": True,
+        "without_mingle": True,
+        "heartbeat_interval": HEARTBEAT_S,
+    }
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):
+        # Two lines for every settle and every sweep say nothing that the database does not.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    worker = app.Worker(**options)
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def beat(settings: Settings, *, log_level: str = "INFO") -> int:
+    """Sends the sweep every second. Any number of beats is harmless."""
+    logging.getLogger("celery.beat").setLevel(logging.WARNING)
+    celery_app(settings.broker_url).Beat(loglevel=log_level, max_interval=1).run()
+    return 0
+
+
+def flower(settings: Settings, host: str, port: int) -> int:
+    """Serves Flower; its own options come from FLOWER_* variables."""
+    app = celery_app(settings.broker_url)
+    app.start(["flower", f"--address={host}", f"--port={port}"])
+    return 0

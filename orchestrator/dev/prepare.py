@@ -1,0 +1,29 @@
+"""Migrates and seeds the database for `holdfast dev`, in a process that ends afterwards.
+
+    python -m orchestrator.dev.prepare CREDENTIALS_FILE NAME:TYPE:EXECUTOR...
+
+The database knows passwords and keys only by their hash, so the file is what remembers them from
+one start to the next.
+"""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from orchestrator import bootstrap
+from orchestrator.dev.options import parse_devices
+from orchestrator.embedded.datadir import write_private
+
+
+def main(path: Path, devices: list[str]) -> None:
+    known = bootstrap.Credentials(**json.loads(path.read_text())) if path.exists() else None
+    credentials = bootstrap.prepare(
+        os.environ["HOLDFAST_DATABASE_URL"], parse_devices(devices), known
+    )
+    write_private(path, json.dumps(asdict(credentials)))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

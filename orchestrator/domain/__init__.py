@@ -1,0 +1,1 @@
+"""Rules: pure, standard library only, no clock and no I/O."""

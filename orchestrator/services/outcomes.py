@@ -1,0 +1,207 @@
+"""Outcomes become states. Used by settle (one window) and hello (whatever was never settled)."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from orchestrator.broker.permits import Run
+from orchestrator.domain.outcome import EVENT, Fate, fate, on_lost_of
+from orchestrator.domain.transitions import BATCH_ENDS, BatchEvent, JobEvent
+from orchestrator.errors import Unavailable
+from orchestrator.services.core import Core
+from orchestrator.store import batches, devices, jobs, windows
+from orchestrator.store.batches import BatchRow
+from orchestrator.store.devices import DeviceRow
+from orchestrator.store.endings import Ending
+from orchestrator.store.moves import cancel_jobs, finish_jobs, move_batch, return_jobs
+from orchestrator.store.transaction import Transaction
+from orchestrator.store.windows import InFlight, StagedJob
+from schemas.task import Canceled, Done, Failed, Lost, Skipped
+from schemas.words import BatchStatus, OnLost
+
+AnyOutcome = Done | Failed | Canceled | Lost | Skipped
+
+LOST_REASON = "its device may have begun it, and cannot say how it ended"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """`touched`: the batches concerned, locked, as they are afterwards. `returned`: some job has
+    to run (again) before those staged behind it."""
+
+    touched: dict[UUID, BatchRow]
+    returned: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One outcome with the job that it is about, and what it means for it."""
+
+    job: StagedJob
+    outcome: AnyOutcome
+    fate: Fate
+
+
+def record(
+    core: Core,
+    tx: Transaction,
+    device: DeviceRow,
+    outcomes: Sequence[AnyOutcome],
+    *,
+    journal: str,
+    staged_for: Mapping[int, str],
+) -> Recorded:
+    """The device row is locked.
+
+    `staged_for` maps windows to the journal that they were staged for.
+    """
+    touched = batches.lock_concerned(tx, device.id, device.seat, [o.job for o in outcomes])
+    staged = {job.id: job for job in windows.staged_jobs(tx, [o.job for o in outcomes])}
+    current: list[Judged] = []
+    late: list[AnyOutcome] = []
+    policy = _policy(tx, device, outcomes)
+    retaken = _retake(core, outcomes)
+    for outcome in outcomes:
+        job = staged.get(outcome.job)
+        if job is None or job.run != outcome.run:
+            late.append(outcome)
+            continue
+        same = staged_for.get(job.window) == journal
+        verdict = fate(
+            outcome,
+            unwanted=_unwanted(job, touched[job.batch_id]),
+            retaken=(outcome.job, outcome.run) in retaken,
+            same_journal=same,
+            on_lost=policy,
+        )
+        current.append(Judged(job, outcome, verdict))
+    _apply(tx, device, touched, current)
+    if late:
+        _keep_evidence(tx, device, late)
+    returned = any(one.fate in (Fate.AGAIN, Fate.LOST) for one in current)
+    return Recorded(touched, returned)
+
+
+def _retake(core: Core, outcomes: Sequence[AnyOutcome]) -> set[Run]:
+    """The runs that were skipped with their permit untouched, and now can never begin."""
+    skipped = [(o.job, o.run) for o in outcomes if isinstance(o, Skipped) and not o.gone]
+    try:
+        return core.permits.take_back(skipped)
+    except Unavailable:
+        return set()
+
+
+def give_up(
+    core: Core, tx: Transaction, device: DeviceRow, flying: Sequence[InFlight]
+) -> dict[UUID, BatchRow]:
+    """What was begun on a device that is gone, or whose journal is another now, is lost."""
+    rows = windows.jobs_of(tx, [window.id for window in flying])
+    lost = [Lost(job=row.id, run=row.run) for row in rows]
+    return record(core, tx, device, lost, journal="", staged_for={}).touched
+
+
+def _policy(tx: Transaction, device: DeviceRow, outcomes: Iterable[AnyOutcome]) -> OnLost:
+    if not any(isinstance(outcome, Lost | Skipped) for outcome in outcomes):
+        return OnLost.RETRY
+    return on_lost_of(device.on_lost, devices.pool_size(tx, device.type))
+
+
+def _unwanted(job: StagedJob, batch: BatchRow) -> bool:
+    return job.cancel_requested or batch.status in BATCH_ENDS
+
+
+def _apply(
+    tx: Transaction,
+    device: DeviceRow,
+    touched: dict[UUID, BatchRow],
+    judged: Sequence[Judged],
+) -> None:
+    by_fate: dict[Fate, list[Judged]] = defaultdict(list)
+    for one in judged:
+        by_fate[one.fate].append(one)
+    endings = [_ending(tx, one) for one in judged if _has_ended(one)]
+    if endings:
+        _start(tx, device, touched, judged)
+        _count(touched, finish_jobs(tx, device.id, endings))
+    never = [
+        one.job.id for one in by_fate[Fate.CANCELED] if isinstance(one.outcome, Lost | Skipped)
+    ]
+    if never:
+        _count(touched, cancel_jobs(tx, never))
+    again = [one.job.id for one in (*by_fate[Fate.AGAIN], *by_fate[Fate.LOST])]
+    if again:
+        return_jobs(tx, again, JobEvent.LOST, reason=LOST_REASON)
+        windows.unstage(tx, again)
+
+
+def _start(
+    tx: Transaction,
+    device: DeviceRow,
+    touched: dict[UUID, BatchRow],
+    judged: Sequence[Judged],
+) -> None:
+    """Its first job began: nobody may have told so before, when jobs are short."""
+    for batch in {one.job.batch_id for one in judged if _has_ended(one)}:
+        if touched[batch].status == BatchStatus.ADMITTED:
+            move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
+            touched[batch] = replace(touched[batch], status=BatchStatus.RUNNING)
+
+
+def _has_ended(one: Judged) -> bool:
+    """On its device, as far as anybody can tell."""
+    if one.fate is Fate.CANCELED:
+        return isinstance(one.outcome, Canceled)
+    return one.fate in (Fate.DONE, Fate.FAILED, Fate.GIVEN_UP)
+
+
+def _count(touched: dict[UUID, BatchRow], jobs_left: Mapping[UUID, int]) -> None:
+    for batch, left in jobs_left.items():
+        touched[batch] = replace(touched[batch], jobs_left=left)
+
+
+def _ending(tx: Transaction, one: Judged) -> Ending:
+    outcome = one.outcome
+    if isinstance(outcome, Lost | Skipped):
+        began = getattr(outcome, "began_at", None) or tx.at.timestamp()
+        return Ending(
+            job=outcome.job,
+            run=outcome.run,
+            event=JobEvent.FAILED,
+            began_at=began,
+            ended_at=tx.at.timestamp(),
+            reason=LOST_REASON,
+        )
+    result = outcome.result if isinstance(outcome, Done) else None
+    return Ending(
+        job=outcome.job,
+        run=outcome.run,
+        event=EVENT[one.fate],
+        began_at=outcome.began_at,
+        ended_at=outcome.ended_at,
+        # Postgres keeps no NUL in a text.
+        reason=outcome.reason.replace("\0", "\ufffd") if isinstance(outcome, Failed) else None,
+        value=None if result is None or result.ref else as_text(result.value),
+        ref=None if result is None else result.ref,
+        size=None if result is None else result.size,
+        sha256=None if result is None else result.sha256,
+    )
+
+
+def as_text(value: object) -> str:
+    """The canonical JSON text of a result: the one that its size and sha256 are of."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _keep_evidence(tx: Transaction, device: DeviceRow, late: Sequence[AnyOutcome]) -> None:
+    """A late twin changes nothing; that it came is worth a line of history."""
+    ran = [outcome for outcome in late if not isinstance(outcome, Skipped)]
+    for outcome, row in jobs.other_runs(tx, [(outcome.job, outcome.run) for outcome in ran]):
+        devices.log(
+            tx,
+            device.id,
+            "late",
+            batch=row,
+            detail={"job": outcome[0], "run": outcome[1], "device": device.name},
+        )

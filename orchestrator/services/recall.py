@@ -1,0 +1,51 @@
+"""Recall: windows on their way come back, because what is before them has to run first, or
+because nobody answers for them.
+
+What has not begun is staged again, in order. The rest is sent again, run for run: the journal
+answers for what it has begun, and says of the others that they never were.
+"""
+
+from collections.abc import Sequence
+
+from orchestrator.services.core import Core
+from orchestrator.services.stage import message_of
+from orchestrator.store import batches, windows
+from orchestrator.store.batches import BatchRow
+from orchestrator.store.devices import DeviceRow
+from orchestrator.store.transaction import Transaction
+from orchestrator.store.windows import InFlight
+
+
+def recall(core: Core, tx: Transaction, device: DeviceRow, flying: Sequence[InFlight]) -> None:
+    """The device row is locked. Until these windows are settled nothing is staged behind them."""
+    revoke(core, tx, flying)
+    for window in flying:
+        _send_again(core, tx, device, window)
+
+
+def revoke(core: Core, tx: Transaction, flying: Sequence[InFlight]) -> list[BatchRow]:
+    """The device row is locked. Whatever permit is still there is taken back; a job whose permit
+    is gone has begun, or its permit was lost: its window stays.
+
+    Returns the batches of these windows, locked.
+    """
+    found = [batches.lock(tx, batch) for batch in sorted({w.batch_id for w in flying})]
+    waiting = [
+        (job.id, job.run)
+        for job in windows.jobs_of(tx, [window.id for window in flying])
+        if job.status == "PENDING"
+    ]
+    taken = core.permits.take_back(waiting)
+    if taken:
+        windows.unstage(tx, [job for job, _ in taken])
+    return [batch for batch in found if batch is not None]
+
+
+def _send_again(core: Core, tx: Transaction, device: DeviceRow, window: InFlight) -> None:
+    batch = batches.lock(tx, window.batch_id)
+    left = windows.content(tx, window.id)
+    if batch is None or not left.jobs:
+        return
+    windows.mark_sent(tx, window.id, device.session or "")
+    message = message_of(tx, device, batch, left, settled_below=window.id, after=None)
+    tx.after_commit(lambda: core.chains.send(message))

@@ -1,0 +1,111 @@
+"""Stage: the next jobs of a batch, on their way to the device that it holds."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.domain.window import MAX_IN_FLIGHT
+from orchestrator.errors import Unavailable
+from orchestrator.services.core import Core
+from orchestrator.store import windows
+from orchestrator.store.batches import BatchRow
+from orchestrator.store.devices import DeviceRow
+from orchestrator.store.transaction import Transaction
+from orchestrator.store.windows import InFlight, Staged
+from schemas.task import JobTask, Window
+
+logger = logging.getLogger(__name__)
+
+
+def stage(
+    core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow, flying: list[InFlight]
+) -> int | None:
+    """Device and batch are locked. How many windows are on their way now that were not before;
+    None: it cannot be said yet whether there is anything to stage.
+
+    Nothing is staged behind a window that is being asked about, or is of an earlier session:
+    what became of that one must be known first, or jobs would begin out of order.
+    """
+    if any(w.session != device.session or w.sent_at != w.staged_at for w in flying):
+        return None
+    staged: list[Staged] = []
+    left = batch.jobs_left
+    for _ in range(MAX_IN_FLIGHT - len(flying)):
+        more = windows.stage(tx, device, batch.id, device.window_size) if left > 0 else None
+        if more is None:
+            break
+        staged.append(more)
+        left -= len(more.jobs)
+    if not _grant(core, tx, staged):
+        return None
+    ids = [window.id for window in flying]
+    for window in staged:
+        _send_after_commit(core, tx, device, batch, window, ids)
+        ids.append(window.window)
+    return len(staged)
+
+
+def _grant(core: Core, tx: Transaction, staged: list[Staged]) -> bool:
+    """Permits are there before the commit, so that a cancel that comes after it finds them."""
+    runs = [(str(job.id), job.run) for window in staged for job in window.jobs]
+    try:
+        if runs:
+            core.permits.grant(runs)
+    except Unavailable:
+        logger.warning("no permits for %d jobs: the broker does not answer", len(runs))
+        windows.unstage(tx, [job for job, _ in runs])
+        return False
+    return True
+
+
+def _send_after_commit(
+    core: Core,
+    tx: Transaction,
+    device: DeviceRow,
+    batch: BatchRow,
+    window: Staged,
+    before: list[int],
+) -> None:
+    message = message_of(
+        tx,
+        device,
+        batch,
+        window,
+        settled_below=min([*before, window.window]),
+        after=before[-1] if before else None,
+    )
+    tx.after_commit(lambda: core.chains.send(message))
+
+
+def message_of(
+    tx: Transaction,
+    device: DeviceRow,
+    batch: BatchRow,
+    window: Staged,
+    *,
+    settled_below: int,
+    after: int | None,
+) -> Window:
+    return Window(
+        window=window.window,
+        device=device.name,
+        session=device.session or "",
+        fence=device.fence,
+        batch=str(batch.id),
+        shared=windows.shared_payload(tx, batch.id),
+        jobs=[
+            JobTask(
+                job=str(job.id), run=job.run, ordinal=job.ordinal, payload=for_executor(job.payload)
+            )
+            for job in window.jobs
+        ],
+        settled_below=settled_below,
+        after=after,
+    )
+
+
+def for_executor(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A job as its executor sees it: what the user put in `payload`, with `runs` and `variables`
+    beside it."""
+    beside = {name: value for name, value in stored.items() if name != "payload"}
+    return {**stored.get("payload", {}), **beside}

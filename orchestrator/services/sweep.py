@@ -1,0 +1,81 @@
+"""Sweep: the safety net. Whatever a lost message or a dead process left undone is done here."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from orchestrator.domain.idle import is_idle
+from orchestrator.domain.transitions import BatchEvent
+from orchestrator.errors import Unavailable
+from orchestrator.services.advance import advance, requeue, reseat
+from orchestrator.services.announce import announce
+from orchestrator.services.cancel import cancel_leftovers
+from orchestrator.services.core import Core
+from orchestrator.services.device import resume_batch
+from orchestrator.services.place import preempt, vacate
+from orchestrator.services.silence import listen
+from orchestrator.store import batches, devices, watch
+from orchestrator.store.moves import move_batch
+
+logger = logging.getLogger(__name__)
+
+
+def sweep(core: Core) -> None:
+    """Each part stands alone: one that fails is logged and the others are still done."""
+    try:
+        with core.transaction() as tx:
+            rows, due = watch.devices(tx), watch.due(tx)
+    except Unavailable as error:
+        logger.warning("sweep: %s", error)
+        return
+    _try(listen, core, rows)
+    parts: list[tuple[Callable[[Core, Any], object], Sequence[Any]]] = [
+        (_time_out_idle, due.idle),
+        (_stop_overrun, due.overrun),
+        (requeue, due.preempted),
+        (resume_batch, due.resumable),
+        (reseat, due.unseated),
+        (advance, due.stuck),
+        (preempt, due.outranked),
+        (_interrupt, due.unheeded),
+    ]
+    for part, things in parts:
+        for thing in things:
+            _try(part, core, thing)
+
+
+def _try(part: Callable[..., object], *args: object) -> None:
+    try:
+        part(*args)
+    except Unavailable as error:
+        logger.warning("sweep: %s: %s", part.__name__, error)
+    except Exception:
+        logger.exception("sweep: %s failed", part.__name__)
+
+
+def _interrupt(core: Core, unheeded: str) -> None:
+    """Again: the first time, the broker may have been away, or have forgotten it since."""
+    job, run = unheeded.split()
+    core.permits.interrupt([(job, int(run))])
+
+
+def _time_out_idle(core: Core, batch: UUID) -> None:
+    with core.transaction() as tx:
+        row = batches.lock(tx, batch)
+        if row is None or not is_idle(row.open, row.jobs_left, row.idle_deadline, tx.at):
+            return
+        if move_batch(tx, batch, BatchEvent.IDLED, reason="open and idle too long"):
+            vacate(core, tx, devices.holders(tx, batch))
+            announce(core, tx, row.project_id, batch)
+
+
+def _stop_overrun(core: Core, batch: UUID) -> None:
+    with core.transaction() as tx:
+        row = batches.lock(tx, batch)
+        if row is None or row.overrun_deadline is None or row.overrun_deadline >= tx.at:
+            return
+        if move_batch(tx, batch, BatchEvent.OVERRAN, reason="longer than its max_duration_s"):
+            cancel_leftovers(core, tx, batch, interrupt=True, reason="its batch timed out")
+            vacate(core, tx, devices.holders(tx, batch))
+            announce(core, tx, row.project_id, batch)

@@ -1,0 +1,1 @@
+"""The only SQLAlchemy: what is remembered, and how it is asked for."""

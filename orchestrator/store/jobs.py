@@ -1,0 +1,144 @@
+"""Jobs: put in by COPY, found by filter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import uuid_utils
+from pydantic_core import to_json
+from sqlalchemy import text
+
+from orchestrator.store.transaction import Transaction
+from schemas.job import JobFilter
+
+_COPY: Final = (
+    "COPY job (id, batch_id, project_id, ordinal, payload, runs, parent_id, created_at) FROM STDIN"
+)
+
+
+def new_id() -> UUID:
+    """Grows with time, so that ids are creation order and indexes stay dense."""
+    return UUID(str(uuid_utils.uuid7()))
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    payload: dict[str, Any]
+    parent_id: UUID | None = None
+
+
+def insert(
+    tx: Transaction, batch: UUID, project: UUID, first_ordinal: int, new: Sequence[NewJob]
+) -> list[UUID]:
+    """Ids in the order given."""
+    ids = [new_id() for _ in new]
+    at = tx.at
+    driver = tx.connection.connection.cursor()
+    with driver.copy(_COPY) as copy:
+        for ordinal, (job, one) in enumerate(zip(ids, new, strict=True), first_ordinal):
+            copy.write_row(
+                (
+                    job,
+                    batch,
+                    project,
+                    ordinal,
+                    to_json(one.payload).decode(),
+                    one.payload.get("runs"),
+                    one.parent_id,
+                    at,
+                )
+            )
+    return ids
+
+
+_COUNT_MORE: Final = text(
+    """
+    WITH grown AS (
+        UPDATE batch SET jobs_total = jobs_total + :n, jobs_left = jobs_left + :n,
+            idle_deadline = NULL, updated_at = :at
+        WHERE id = :batch RETURNING id, project_id, status
+    )
+    INSERT INTO event (project_id, batch_id, kind, status, at, detail)
+    SELECT project_id, id, 'jobs_added', status, :at, json_build_object('jobs', CAST(:n AS int))
+    FROM grown
+    """
+)
+
+
+def count_more(tx: Transaction, batch: UUID, n: int) -> None:
+    tx.connection.execute(_COUNT_MORE, {"batch": batch, "n": n, "at": tx.at})
+
+
+_OTHER_RUNS: Final = text(
+    """
+    SELECT given.job::text AS job, given.run, job.batch_id
+    FROM unnest(CAST(:jobs AS uuid[]), CAST(:runs AS int[])) AS given (job, run)
+    JOIN job ON job.id = given.job AND job.run <> given.run
+    """
+)
+
+
+def other_runs(
+    tx: Transaction, runs: Sequence[tuple[str, int]]
+) -> list[tuple[tuple[str, int], UUID]]:
+    """Those of the given runs that are not their job's current one, with the job's batch."""
+    if not runs:
+        return []
+    given = {"jobs": [job for job, _ in runs], "runs": [run for _, run in runs]}
+    rows = tx.connection.execute(_OTHER_RUNS, given)
+    return [((row.job, row.run), row.batch_id) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    id: UUID
+    batch_id: UUID
+    status: str
+    run: int
+    window_id: int | None
+    payload: dict[str, Any]
+
+
+_FILTERED: Final = """
+    SELECT id, batch_id, status, run, window_id, payload FROM job WHERE batch_id = :batch
+"""
+_CLAUSES: Final = {
+    "ids": "id = ANY(:ids)",
+    "statuses": "status = ANY(:statuses)",
+    "created_after": "created_at >= :created_after",
+    "created_before": "created_at <= :created_before",
+    "min_runs": "runs >= :min_runs",
+    "max_runs": "runs <= :max_runs",
+}
+
+
+def filtered(tx: Transaction, batch: UUID, chosen: JobFilter) -> list[JobRow]:
+    """The jobs of the batch that the filter names, by ordinal."""
+    given = {name: value for name, value in chosen if value is not None}
+    if "statuses" in given:
+        given["statuses"] = [status.value for status in given["statuses"]]
+    clauses = "".join(f" AND {_CLAUSES[name]}" for name in given)
+    statement = text(f"{_FILTERED}{clauses} ORDER BY ordinal")
+    return [JobRow(*row) for row in tx.connection.execute(statement, {"batch": batch, **given})]
+
+
+_OF_PROJECT: Final = text(
+    """
+    SELECT id, batch_id, status, run, window_id, payload
+    FROM job WHERE id = :id AND project_id = :project
+    """
+)
+
+
+def get(tx: Transaction, project: UUID, job: UUID) -> JobRow | None:
+    row = tx.connection.execute(_OF_PROJECT, {"id": job, "project": project}).one_or_none()
+    return None if row is None else JobRow(*row)
+
+
+def request_cancel(tx: Transaction, jobs: Sequence[str]) -> None:
+    """Remembered, so that a job which turns out never to have begun does not begin after all."""
+    tx.connection.execute(
+        text("UPDATE job SET cancel_requested = true WHERE id = ANY(CAST(:jobs AS uuid[]))"),
+        {"jobs": list(jobs)},
+    )

@@ -1,0 +1,70 @@
+"""The read side's connection and its cursors."""
+
+import base64
+import binascii
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from orchestrator.errors import Flaw, Rejected, Unavailable
+
+Reader = Connection
+LIMIT_DEFAULT: Final = 100
+LIMIT_MOST: Final = 1000
+
+
+@contextmanager
+def reading(engine: Engine) -> Generator[Reader]:
+    """One statement is one snapshot: no transaction is opened around it."""
+    try:
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            yield connection
+    except (OperationalError, PoolTimeout) as error:
+        raise Unavailable("the database does not answer; try again in a few seconds") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+            raise Unavailable("the database went away; try again in a few seconds") from error
+        raise
+
+
+def one_or_any(column: str, given: dict[str, Any]) -> str:
+    """A clause for `statuses`. With a single one an index gives the rows in order; of any of
+    several it can only give all, to be sorted."""
+    if len(given["statuses"]) == 1:
+        given["status"] = given.pop("statuses")[0]
+        return f"{column} = :status"
+    return f"{column} = ANY(:statuses)"
+
+
+def cursor_of(listing: str, place: object) -> str:
+    """Opaque to the caller; `listing` keeps a cursor from being used elsewhere."""
+    return base64.urlsafe_b64encode(f"{listing}:{place}".encode()).decode().rstrip("=")
+
+
+def place_in(listing: str, cursor: str) -> str:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        kind, _, place = (
+            base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
+        )
+    except (binascii.Error, ValueError):
+        kind, place = "", ""
+    if kind != listing or not place:
+        raise bad_cursor("cursor")
+    return place
+
+
+def number_in(listing: str, cursor: str) -> int:
+    place = place_in(listing, cursor)
+    if not place.isascii() or not place.isdecimal() or len(place) > 18:
+        raise bad_cursor("cursor")
+    return int(place)
+
+
+def bad_cursor(field: str) -> Rejected:
+    return Rejected([Flaw(field, "is not one that this listing gave; start again without it")])

@@ -1,0 +1,32 @@
+"""Results that were too large for the database: read from the object store as they are."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from orchestrator.errors import NotFound, Unavailable
+from schemas.objects import S3, store_options
+
+CHUNK_BYTES: Final = 256 * 1024
+
+
+def read_object(store_url: str, s3: S3, ref: str) -> Iterator[bytes]:
+    """Raises before the first piece if it cannot be had."""
+    # Imported when it is first needed: most processes never read an object.
+    import obstore
+    from obstore.exceptions import BaseError
+
+    try:
+        found = obstore.get(_store(store_url, s3), ref)
+    except FileNotFoundError as error:
+        raise NotFound("the result is no longer in the object store") from error
+    except (BaseError, OSError) as error:
+        raise Unavailable("the object store does not answer; try again in a few seconds") from error
+    return (bytes(piece) for piece in found.stream(min_chunk_size=CHUNK_BYTES))
+
+
+@lru_cache(maxsize=4)
+def _store(url: str, s3: S3) -> Any:
+    from obstore.store import from_url
+
+    return from_url(url, **store_options(url, s3))

@@ -1,0 +1,62 @@
+"""Accepted calls and their idempotency keys, kept in the transaction of the change itself."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from orchestrator.errors import KeyReused
+from orchestrator.store.jobs import new_id
+from orchestrator.store.transaction import Transaction
+
+Report = dict[str, Any]
+"""What a call decided, as JSON: ids and verdicts. Its answer can be built from it at any time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """`report` is there if the same call was accepted before."""
+
+    id: UUID
+    report: Report | None
+
+
+# A twin that is under way holds the unique index: this waits until it has ended, either way.
+_CLAIM: Final = text(
+    """
+    INSERT INTO submission (id, project_id, door, key, digest, created_at)
+    VALUES (:id, :project, :door, :key, :digest, :at)
+    ON CONFLICT (project_id, key) DO NOTHING RETURNING id
+    """
+)
+_KNOWN: Final = text(
+    """
+    SELECT id, digest, CAST(report AS text) AS report FROM submission
+    WHERE project_id = :project AND key = :key
+    """
+)
+
+
+def claim(tx: Transaction, project: UUID, key: str, digest: bytes, *, door: str) -> Submission:
+    """Raises KeyReused when the key was given to another request."""
+    mine = new_id()
+    given = {"id": mine, "project": project, "door": door, "key": key, "digest": digest}
+    if tx.connection.execute(_CLAIM, {**given, "at": tx.at}).one_or_none() is not None:
+        return Submission(mine, None)
+    known = tx.connection.execute(_KNOWN, {"project": project, "key": key}).one()
+    if bytes(known.digest) != digest:
+        raise KeyReused(
+            "this Idempotency-Key was used for another request; take a new key for a new request"
+        )
+    return Submission(known.id, json.loads(known.report))
+
+
+_KEEP: Final = text(
+    "UPDATE submission SET status = :status, report = CAST(:report AS json) WHERE id = :id"
+)
+
+
+def keep(tx: Transaction, submission: UUID, status: int, report: Report) -> None:
+    tx.connection.execute(_KEEP, {"id": submission, "status": status, "report": json.dumps(report)})

@@ -1,0 +1,43 @@
+"""Tables of who may do what: projects, users, keys."""
+
+from sqlalchemy import ARRAY, Column, ForeignKey, LargeBinary, Table, Text, Uuid
+
+from orchestrator.store.columns import metadata, moment
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    moment("created_at", required=True),
+)
+
+user = Table(
+    "user",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("username", Text, nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    moment("created_at", required=True),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("user.id"), primary_key=True),
+    Column("project_id", Uuid, ForeignKey("project.id"), primary_key=True),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", Uuid, ForeignKey("project.id"), nullable=False, index=True),
+    Column("user_id", Uuid, ForeignKey("user.id")),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    moment("created_at", required=True),
+    moment("revoked_at"),
+)

@@ -1,0 +1,81 @@
+"""A transaction, its clock, and what leaves only after it is committed."""
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+
+import psycopg
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from orchestrator.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+_CLOCK = text("SELECT clock_timestamp()")
+
+
+def connect(database_url: str, *, pool_size: int = 10) -> Engine:
+    """Statements give up after 30 s, locks after 10 s, a dead server after seconds, not hours."""
+    return create_engine(
+        database_url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        pool_use_lifo=True,
+        connect_args={
+            "connect_timeout": 3,
+            "application_name": "holdfast",
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 10,
+            "options": "-c statement_timeout=30s -c lock_timeout=10s"
+            " -c idle_in_transaction_session_timeout=30s",
+        },
+    )
+
+
+class Transaction:
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.hooks: list[Callable[[], None]] = []
+
+    @cached_property
+    def at(self) -> datetime:
+        """The database's clock: the one clock that all deadlines are measured by."""
+        now: datetime = self.connection.execute(_CLOCK).scalar_one()
+        return now
+
+    def set_clock(self, now: datetime) -> None:
+        """Spares a statement where another one has read the clock on its way."""
+        self.__dict__["at"] = now
+
+    def after_commit(self, hook: Callable[[], None]) -> None:
+        self.hooks.append(hook)
+
+
+@contextmanager
+def transaction(engine: Engine) -> Generator[Transaction]:
+    """Hooks run only after the commit, so no message can name a row that was rolled back.
+
+    A hook that fails is logged and passed over: hooks are speed, the sweep is truth.
+    """
+    try:
+        with engine.begin() as connection:
+            tx = Transaction(connection)
+            yield tx
+    except (OperationalError, PoolTimeout) as error:
+        raise Unavailable("the database does not answer; try again in a few seconds") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+            raise Unavailable("the database went away; try again in a few seconds") from error
+        raise
+    for hook in tx.hooks:
+        try:
+            hook()
+        except Exception:
+            logger.warning(
+                "a hook after commit failed; the sweep will make up for it", exc_info=True
+            )

@@ -1,0 +1,179 @@
+"""What the sweep looks for: everything that is due, in one statement over small partial indexes."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+
+from orchestrator.store.transaction import Transaction
+
+_STUCK: Final = """
+    SELECT device.id FROM device LEFT JOIN batch ON batch.id = device.seat
+    WHERE (
+        device.seat IS NULL AND device.online AND device.service = 'active' AND EXISTS (
+            SELECT 1 FROM batch AS waiting
+            WHERE waiting.device_type = device.type AND waiting.status = 'PENDING'
+                AND (waiting.device_name IS NULL OR waiting.device_name = device.name)
+            UNION ALL
+            SELECT 1 FROM batch AS wide
+            WHERE wide.device_type = device.type AND wide.lanes > 1
+                AND wide.status IN ('ADMITTED', 'RUNNING') AND EXISTS (
+                    SELECT 1 FROM job WHERE job.batch_id = wide.id
+                        AND job.status = 'PENDING' AND job.window_id IS NULL
+                )
+                AND wide.lanes > (SELECT count(*) FROM device AS d WHERE d.seat = wide.id)
+        )
+    ) OR (
+        device.seat IS NOT NULL
+        AND NOT EXISTS (
+            SELECT 1 FROM "window" JOIN job ON job.window_id = "window".id
+            WHERE "window".device_id = device.id
+        )
+        AND (
+            batch.status NOT IN ('ADMITTED', 'RUNNING')
+            OR (batch.jobs_left = 0 AND (NOT batch.open OR batch.idle_deadline IS NULL))
+            OR device.service IN ('paused', 'retired') OR device.yielding
+            OR (device.online AND EXISTS (
+                SELECT 1 FROM job WHERE job.batch_id = batch.id
+                    AND job.status = 'PENDING' AND job.window_id IS NULL
+            ))
+        )
+    )
+"""
+_PAUSED: Final = """
+    SELECT id FROM batch WHERE status = 'PAUSED' AND EXISTS (
+        SELECT 1 FROM device WHERE device.type = batch.device_type
+            AND device.service IN ('active', 'draining')
+            AND (batch.device_name IS NULL OR batch.device_name = device.name)
+    ) LIMIT 1000
+"""
+_OUTRANKED: Final = """
+    SELECT DISTINCT device.type FROM device JOIN batch ON batch.id = device.seat
+    WHERE device.online AND device.service = 'active' AND batch.preemptible
+        AND batch.status IN ('ADMITTED', 'RUNNING') AND batch.priority < (
+            SELECT waiting.priority FROM batch AS waiting
+            WHERE waiting.device_type = device.type AND waiting.status = 'PENDING'
+            ORDER BY waiting.priority DESC LIMIT 1
+        )
+"""
+_UNSEATED: Final = """
+    SELECT id FROM batch WHERE lanes > 1 AND status IN ('ADMITTED', 'RUNNING')
+        AND NOT EXISTS (SELECT 1 FROM device WHERE device.seat = batch.id)
+"""
+_UNHEEDED: Final = """
+    SELECT id || ' ' || run FROM job WHERE cancel_requested AND window_id IS NOT NULL LIMIT 1000
+"""
+_QUESTIONS: Final = {
+    "idle": "SELECT id FROM batch WHERE idle_deadline < :at LIMIT 1000",
+    "overrun": "SELECT id FROM batch WHERE overrun_deadline < :at LIMIT 1000",
+    "preempted": "SELECT id FROM batch WHERE status = 'PREEMPTED' LIMIT 1000",
+    "resumable": _PAUSED,
+    "unseated": _UNSEATED,
+    "stuck": _STUCK,
+    "outranked": _OUTRANKED,
+    "unheeded": _UNHEEDED,
+}
+_DUE: Final = text(
+    " UNION ALL ".join(
+        f"SELECT '{name}' AS what, due::text FROM ({question}) AS found (due)"
+        for name, question in _QUESTIONS.items()
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """`resumable`: paused batches that a device in service could take. `unseated`: batches whose
+    every lane has left before the last job was over. `stuck`: devices that could
+    take a step and have nothing on its way that would make them. `outranked`: device types where
+    a higher priority waits than one that runs and may be preempted. `unheeded`: jobs, each with
+    its run, whose interrupt was asked for and that still have not ended."""
+
+    idle: list[UUID]
+    overrun: list[UUID]
+    preempted: list[UUID]
+    resumable: list[UUID]
+    unseated: list[UUID]
+    stuck: list[int]
+    outranked: list[str]
+    unheeded: list[str]
+
+
+def due(tx: Transaction) -> Due:
+    found: dict[str, list[Any]] = defaultdict(list)
+    kinds = {"stuck": int, "outranked": str, "unheeded": str}
+    for row in tx.connection.execute(_DUE, {"at": tx.at}):
+        found[row.what].append(kinds.get(row.what, UUID)(row.due))
+    return Due(**{name: found[name] for name in _QUESTIONS})
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """`waiting`: it has at least one window in flight."""
+
+    id: int
+    name: str
+    online: bool
+    session: str | None
+    waiting: bool
+
+
+_DEVICES: Final = text(
+    """
+    SELECT id, name, online, session,
+        EXISTS (SELECT 1 FROM "window" WHERE "window".device_id = device.id)
+    FROM device ORDER BY id
+    """
+)
+
+
+def devices(tx: Transaction) -> list[Watched]:
+    return [Watched(*row) for row in tx.connection.execute(_DEVICES)]
+
+
+# Silence counts only while we listen: after an outage of ours, or of the broker, it starts anew.
+_READ: Final = text(
+    """
+    WITH before AS (SELECT beats_read_at FROM watch WHERE id = 1),
+    restarted AS (
+        UPDATE device SET heard_at = :at
+        WHERE online AND (:restart OR NOT EXISTS (
+            SELECT 1 FROM before WHERE beats_read_at > :at - interval '5 seconds'
+        ))
+    )
+    INSERT INTO watch (id, beats_read_at) VALUES (1, :at)
+    ON CONFLICT (id) DO UPDATE SET beats_read_at = excluded.beats_read_at
+    WHERE watch.beats_read_at < :at - interval '2 seconds'
+    """
+)
+
+
+def beats_read(tx: Transaction, *, restart: bool) -> None:
+    tx.connection.execute(_READ, {"at": tx.at, "restart": restart})
+
+
+_SILENT: Final = text(
+    """
+    SELECT id, online FROM device
+    WHERE (online AND heard_at < :at - :silent)
+        OR (NOT online AND seat IS NOT NULL AND heard_at < :at - :gone)
+    """
+)
+
+
+@dataclass(frozen=True)
+class Silent:
+    """`unheard`: still taken for online. `gone`: offline for so long that what they had begun is
+    not waited for any longer."""
+
+    unheard: list[int]
+    gone: list[int]
+
+
+def silent(tx: Transaction, *, after: timedelta, gone_after: timedelta) -> Silent:
+    rows = tx.connection.execute(_SILENT, {"at": tx.at, "silent": after, "gone": gone_after}).all()
+    unheard = [row.id for row in rows if row.online]
+    return Silent(unheard, [row.id for row in rows if not row.online])

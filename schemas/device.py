@@ -1,0 +1,67 @@
+"""Bodies of the native API that speak of devices, limits and keys."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from schemas.job import Body
+from schemas.words import DeviceStatus, Scope
+
+
+class PauseIn(Body):
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Device(BaseModel):
+    """`queue_length` counts the batches that wait for this type of device."""
+
+    name: str
+    type: str
+    status: DeviceStatus
+    reason: str | None = None
+    executor: str | None = None
+    batch_id: UUID | None = None
+    fence: int
+    heard_at: datetime | None = None
+    host: str | None = None
+    queue_length: int = 0
+
+
+class Limits(BaseModel):
+    max_batch_size: int
+    max_body_bytes: int
+    max_sequence_bytes: int
+    max_runs: int
+    max_open_batches: int | None = None
+    idle_timeout_s: float
+    max_idle_timeout_s: float
+    max_duration_s: float | None = None
+    max_lanes: int
+    result_inline_bytes: int
+
+
+class KeyIn(Body):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Field(min_length=1)]
+
+
+class Key(BaseModel):
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[Scope]
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class KeyCreated(Key):
+    """`key` is shown this once; only its hash is kept."""
+
+    key: str
+
+
+class Health(BaseModel):
+    status: str
+    checks: dict[str, str] = {}

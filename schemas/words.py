@@ -1,0 +1,48 @@
+"""Words that are stored, sent and shown. No synonyms."""
+
+from enum import StrEnum
+
+
+class BatchStatus(StrEnum):
+    PENDING = "PENDING"
+    ADMITTED = "ADMITTED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    PREEMPTED = "PREEMPTED"
+    DONE = "DONE"
+    CANCELED = "CANCELED"
+    TIMED_OUT = "TIMED_OUT"
+    ERROR = "ERROR"
+
+
+class JobStatus(StrEnum):
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    ERROR = "ERROR"
+    CANCELED = "CANCELED"
+
+
+class DeviceStatus(StrEnum):
+    """ONLINE: takes batches. DRAINING: finishes its batch, takes no other. PAUSED: out of
+    service by an operator. OFFLINE: no worker has been heard for a lease."""
+
+    ONLINE = "ONLINE"
+    DRAINING = "DRAINING"
+    PAUSED = "PAUSED"
+    OFFLINE = "OFFLINE"
+
+
+class OnLost(StrEnum):
+    """What becomes of a job whose device fell silent while it ran."""
+
+    WAIT = "wait"
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+class Scope(StrEnum):
+    READ = "read"
+    SUBMIT = "submit"
+    OPERATE = "operate"
+    ADMIN = "admin"

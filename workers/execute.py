@@ -1,0 +1,280 @@
+"""Runs a window: each job at most once, in order, every end an outcome. Never raises."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from schemas.task import (
+    Began,
+    Canceled,
+    Done,
+    Failed,
+    JobTask,
+    Lost,
+    Outcome,
+    Result,
+    Settle,
+    Skipped,
+    Window,
+)
+from workers.executors.base import Work
+from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
+from workers.journal import AlreadyBegan, Journal, JournalError
+from workers.permits import PermitsUnreachable
+from workers.results import ResultNotStored
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_PAUSE_S: Final = 1.0
+
+
+class Permits(Protocol):
+    def take(self, job: str, run: int) -> bool: ...
+    def interrupted(self, job: str, run: int) -> bool: ...
+
+
+class Child(Protocol):
+    def ready(self, tick: Tick) -> bool: ...
+    def run(self, work: Work, tick: Tick) -> Ending: ...
+
+
+class Packer(Protocol):
+    def new_window(self) -> None: ...
+    def pack(self, job: str, run: int, text: bytes) -> Result: ...
+
+
+class Holding:
+    """Which window this worker holds: what the heartbeat tells the other side."""
+
+    def __init__(self) -> None:
+        self._window: int | None = None
+        self._since = time.monotonic()
+
+    def hold(self, window: int) -> None:
+        self._window = window
+
+    def let_go(self) -> None:
+        self._window, self._since = None, time.monotonic()
+
+    def look(self) -> tuple[int | None, float]:
+        """The window, and for how many seconds there has been none."""
+        window, since = self._window, self._since
+        return window, 0.0 if window is not None else time.monotonic() - since
+
+
+@dataclass(kw_only=True)
+class Shift:
+    """What other threads tell the one that runs jobs."""
+
+    session: Callable[[], str | None]
+    leaving: threading.Event = field(default_factory=threading.Event)
+    """Begin nothing more."""
+    now: threading.Event = field(default_factory=threading.Event)
+    """End what runs, too."""
+
+    def is_ours(self, session: str) -> bool:
+        return self.session() == session
+
+    def is_over(self, session: str) -> bool:
+        return self.leaving.is_set() or not self.is_ours(session)
+
+
+@dataclass(kw_only=True)
+class Execution:
+    """Used by one thread. `tell` must not block; `wall_s` None: as long as it takes."""
+
+    device: str
+    shift: Shift
+    permits: Permits
+    journal: Journal
+    child: Child
+    packer: Packer
+    tell: Callable[[Began], None]
+    wall_s: float | None = None
+    holding: Holding = field(default_factory=Holding)
+    clock: Callable[[], float] = time.time
+    pause: Callable[[float], None] = time.sleep
+
+    served: int | None = None
+    """The window before, if nothing of it was left to do."""
+
+    def execute(self, window: Window) -> Settle:
+        self.holding.hold(window.window)
+        stuck = window.after is not None and window.after != self.served
+        self.journal.settled_below(window.settled_below)
+        self.packer.new_window()
+        outcomes: list[Outcome] = []
+        for task in window.jobs:
+            try:
+                outcomes.append(self._one(window, task, stuck=stuck))
+            except PermitsUnreachable as error:
+                logger.warning("window %d: nothing more begins: %s", window.window, error)
+                outcomes.append(_skipped(task))
+                stuck = True
+        self.served = window.window if all(map(_is_over, outcomes)) else None
+        return Settle(
+            window=window.window,
+            device=self.device,
+            session=window.session,
+            journal=self.journal.id,
+            outcomes=outcomes,
+        )
+
+    def _one(self, window: Window, task: JobTask, *, stuck: bool) -> Outcome:
+        try:
+            # Before anything else: an end that the journal knows is a fact, whoever asks.
+            if known := self.journal.find(task.job, task.run):
+                return known
+            if stuck or not self._may_begin(window):
+                return _skipped(task)
+            gone = not self.permits.take(task.job, task.run)
+        except JournalError as error:
+            return self._not_begun(task, error, gone=False)
+        if gone:
+            return _skipped(task, gone=True)
+        try:
+            return self._run(window, task)
+        except AlreadyBegan:
+            return Lost(job=task.job, run=task.run)
+        except JournalError as error:
+            return self._not_begun(task, error, gone=True)
+
+    def _not_begun(self, task: JobTask, error: JournalError, *, gone: bool) -> Skipped:
+        """Nothing is put on a device that could not say afterwards that it was there."""
+        logger.error("job %s run %d not begun: journal: %s", task.job, task.run, error)
+        self.pause(JOURNAL_PAUSE_S)
+        return _skipped(task, gone=gone)
+
+    def _may_begin(self, window: Window) -> bool:
+        def over() -> bool:
+            return self.shift.is_over(window.session)
+
+        # Warmed up before the permit is taken, so that a cancel stays certain until then.
+        return not over() and self.child.ready(over) and not over()
+
+    def _run(self, window: Window, task: JobTask) -> Outcome:
+        began_at = self.clock()
+        self.journal.began(
+            task.job,
+            task.run,
+            batch=window.batch,
+            window=window.window,
+            fence=window.fence,
+            at=began_at,
+        )
+        watch = _Watch(self, window, task, began_at)
+        work = Work(
+            batch=window.batch,
+            shared=window.shared,
+            job=task.job,
+            run=task.run,
+            payload=task.payload,
+        )
+        try:
+            ending = self.child.run(work, watch.tick)
+        except Exception as error:
+            logger.exception("job %s run %d broke its worker", task.job, task.run)
+            ending = Broke(f"{type(error).__name__}: {error}")
+        outcome = self._outcome(ending, watch)
+        self.journal.finished(outcome, at=self.clock())
+        return outcome
+
+    def _outcome(self, ending: Ending, watch: "_Watch") -> Done | Failed | Canceled | Lost:
+        task, began_at = watch.task, watch.began_at
+        if isinstance(ending, Returned):
+            try:
+                result = self.packer.pack(task.job, task.run, ending.text)
+            except (ResultNotStored, ValueError, RecursionError) as error:
+                ending = Broke(f"the result could not be stored: {error}")
+            else:
+                return Done(
+                    job=task.job,
+                    run=task.run,
+                    began_at=began_at,
+                    ended_at=self.clock(),
+                    result=result,
+                )
+        if isinstance(ending, Stopped):
+            return watch.verdict(self.clock())
+        # Shutting down kills the child from another thread, which looks like a crash.
+        if self.shift.now.is_set():
+            return Lost(job=task.job, run=task.run, began_at=began_at)
+        return watch.failed(ending.reason, self.clock())
+
+
+class _Watch:
+    """Looks at a running job every 200 ms, and remembers why it had to stop."""
+
+    def __init__(
+        self, execution: Execution, window: Window, task: JobTask, began_at: float
+    ) -> None:
+        self.task = task
+        self.began_at = began_at
+        self._on = execution
+        self._window = window
+        limits = [limit for limit in (task.wall_s, execution.wall_s) if limit]
+        self._wall_s = min(limits, default=None)
+        self._started = time.monotonic()
+        self._told = False
+        self._why: Callable[[float], Failed | Canceled | Lost] = self._lost
+
+    def tick(self) -> bool:
+        if not self._told:
+            self._told = True
+            self._tell()
+        if self._on.shift.now.is_set() or not self._on.shift.is_ours(self._window.session):
+            self._why = self._lost
+            return True
+        if self._wall_s is not None and time.monotonic() - self._started >= self._wall_s:
+            self._why = self._overran
+            return True
+        if self._on.permits.interrupted(self.task.job, self.task.run):
+            self._why = self._canceled
+            return True
+        return False
+
+    def verdict(self, at: float) -> Failed | Canceled | Lost:
+        return self._why(at)
+
+    def failed(self, reason: str, at: float) -> Failed:
+        return Failed(
+            job=self.task.job,
+            run=self.task.run,
+            began_at=self.began_at,
+            ended_at=at,
+            reason=reason,
+        )
+
+    def _overran(self, at: float) -> Failed:
+        return self.failed(f"exceeded its wall limit of {self._wall_s:g} s", at)
+
+    def _canceled(self, at: float) -> Canceled:
+        return Canceled(job=self.task.job, run=self.task.run, began_at=self.began_at, ended_at=at)
+
+    def _lost(self, at: float) -> Lost:
+        return Lost(job=self.task.job, run=self.task.run, began_at=self.began_at)
+
+    def _tell(self) -> None:
+        self._on.tell(
+            Began(
+                device=self._on.device,
+                session=self._window.session,
+                window=self._window.window,
+                job=self.task.job,
+                run=self.task.run,
+                began_at=self.began_at,
+            )
+        )
+
+
+def _is_over(outcome: Outcome) -> bool:
+    """Nobody has to run it again before what comes after it. A permit that is gone may have been
+    taken by a cancel, or lost by Redis: only the other side can tell."""
+    return isinstance(outcome, Done | Failed | Canceled)
+
+
+def _skipped(task: JobTask, *, gone: bool = False) -> Skipped:
+    return Skipped(job=task.job, run=task.run, gone=gone)

@@ -1,0 +1,34 @@
+"""What a device looks like to a worker."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One run of one job. `shared` is the same object for every job of a batch."""
+
+    batch: str
+    shared: Mapping[str, Any]
+    job: str
+    run: int
+    payload: Mapping[str, Any]
+
+
+class JobFailed(Exception):
+    """The job itself is at fault; the text is shown to its owner as the reason."""
+
+
+class Executor(Protocol):
+    """One way to run a job, living in a child process that may be killed at any moment.
+
+    Constructed once per child with no arguments (heavy imports belong there, not at module
+    level). `run` returns JSON-ready data; raising `JobFailed` ends the job as ERROR with that
+    reason, any other exception does so with its type and text.
+    """
+
+    fresh_process: ClassVar[bool]
+    """True asks for a new process for each job."""
+
+    def run(self, work: Work, *, canceled: Callable[[], bool]) -> dict[str, Any]: ...

@@ -1,0 +1,223 @@
+"""The device's own log of what it began and finished, on the worker's disk.
+
+SQLite in WAL mode with synchronous=NORMAL: a commit reaches the operating system, so kill -9
+of the worker loses nothing. A power loss may forget the last commits; a forgotten *began* is
+harmless, because its permit is gone too and so that run never begins again.
+"""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+import uuid
+from pathlib import Path
+from typing import Final, Self
+
+from schemas.task import OUTCOME, Canceled, Done, Failed, Lost, Skipped
+
+logger = logging.getLogger(__name__)
+
+Ending = Done | Failed | Canceled | Lost
+Run = tuple[str, int]
+
+KEPT_RUNS: Final = 200_000
+"""Settled runs whose key stays, so that a late copy of their message is still refused."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    job TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    batch TEXT NOT NULL,
+    window INTEGER NOT NULL,
+    fence INTEGER NOT NULL,
+    began_at REAL NOT NULL,
+    ended_at REAL,
+    outcome TEXT,
+    acked INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (job, run)
+);
+CREATE INDEX IF NOT EXISTS runs_unacked ON runs (window) WHERE acked = 0;
+"""
+
+
+class JournalError(Exception):
+    """The journal could not be written or read; the text says why."""
+
+
+class AlreadyBegan(Exception):
+    """This run has begun before, here."""
+
+
+class JournalInUse(Exception):
+    """Another process on this node holds the journal."""
+
+
+class Journal:
+    """One per device and node. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, *, device: str) -> None:
+        """Raises `JournalInUse` while another process has it, `JournalError` if unusable."""
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _lock(folder / "lock")
+            self._db = _open(folder / "journal.db")
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(f"{folder}: {error}") from error
+        self._mutex = threading.Lock()
+        self._live: dict[Run, float] = {}
+        self._unsaved: dict[Run, Ending] = {}
+        self._settled_below = 0
+        self.id = self._meta("id") or self._set_meta("id", str(uuid.uuid4()))
+        owner = self._meta("device") or self._set_meta("device", device)
+        if owner != device:
+            raise JournalError(f"{folder} is the journal of {owner}, not of {device}")
+
+    @property
+    def last_session(self) -> str | None:
+        """The last session that this journal's device had, in this process or a former one."""
+        return self._meta("session")
+
+    def remember_session(self, session: str) -> None:
+        self._set_meta("session", session)
+
+    def began(self, job: str, run: int, *, batch: str, window: int, fence: int, at: float) -> None:
+        """Raises `AlreadyBegan`, or `JournalError` when it could not be written down."""
+        with self._mutex:
+            try:
+                self._db.execute(
+                    "INSERT INTO runs (job, run, batch, window, fence, began_at)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (job, run, batch, window, fence, at),
+                )
+            except sqlite3.IntegrityError as error:
+                raise AlreadyBegan(f"job {job} run {run}") from error
+            except sqlite3.Error as error:
+                raise JournalError(str(error)) from error
+            self._live[job, run] = at
+
+    def finished(self, outcome: Ending, *, at: float) -> None:
+        """Kept in memory when the disk refuses, so that it is still re-sent by this process."""
+        key = (outcome.job, outcome.run)
+        with self._mutex:
+            self._live.pop(key, None)
+            try:
+                self._db.execute(
+                    "UPDATE runs SET ended_at = ?, outcome = ? WHERE job = ? AND run = ?",
+                    (at, outcome.model_dump_json(), *key),
+                )
+            except sqlite3.Error:
+                logger.exception("job %s run %d: its end is not in the journal", *key)
+                self._unsaved[key] = outcome
+
+    def find(self, job: str, run: int) -> Ending | None:
+        """How this run ended; `Lost` when it began and nobody knows; None: never begun here."""
+        with self._mutex:
+            if unsaved := self._unsaved.get((job, run)):
+                return unsaved
+            try:
+                row = self._db.execute(
+                    "SELECT job, run, began_at, outcome FROM runs WHERE job = ? AND run = ?",
+                    (job, run),
+                ).fetchone()
+            except sqlite3.Error as error:
+                raise JournalError(str(error)) from error
+        return _ending(*row) if row else None
+
+    def unacknowledged(self) -> list[Ending]:
+        """In the order of beginning. What is running now is left out: it is not lost."""
+        with self._mutex:
+            try:
+                rows = self._db.execute(
+                    "SELECT job, run, began_at, outcome FROM runs WHERE acked = 0 ORDER BY rowid"
+                ).fetchall()
+            except sqlite3.Error as error:
+                raise JournalError(str(error)) from error
+            live, unsaved = set(self._live), dict(self._unsaved)
+        return [
+            unsaved.get((row[0], row[1])) or _ending(*row)
+            for row in rows
+            if (row[0], row[1]) not in live
+        ]
+
+    def settled_below(self, window: int) -> None:
+        """Windows with a smaller id have come home: forget their outcomes, keep their keys."""
+        with self._mutex:
+            if window <= self._settled_below:
+                return
+            try:
+                changed = self._db.execute(
+                    "UPDATE runs SET acked = 1, outcome = NULL WHERE acked = 0 AND window < ?"
+                    " RETURNING job, run",
+                    (window,),
+                ).fetchall()
+                self._prune()
+            except sqlite3.Error:
+                logger.exception("the journal could not be pruned")
+                return
+            self._settled_below = window
+            for key in changed:
+                self._unsaved.pop(key, None)
+
+    def close(self) -> None:
+        with self._mutex:
+            self._db.close()
+            os.close(self._lock_file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _prune(self) -> None:
+        self._db.execute(
+            "DELETE FROM runs WHERE acked = 1 AND rowid < (SELECT max(rowid) FROM runs) - ?",
+            (KEPT_RUNS,),
+        )
+
+    def _meta(self, key: str) -> str | None:
+        with self._mutex:
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def _set_meta(self, key: str, value: str) -> str:
+        with self._mutex:
+            try:
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            except sqlite3.Error as error:
+                raise JournalError(f"{self.folder}: {error}") from error
+        return value
+
+
+def kept(outcome: Done | Failed | Canceled | Lost | Skipped) -> Ending:
+    """A journal holds what began; `Skipped` never did."""
+    assert not isinstance(outcome, Skipped)
+    return outcome
+
+
+def _ending(job: str, run: int, began_at: float, outcome: str | None) -> Ending:
+    if outcome is None:
+        return Lost(job=job, run=run, began_at=began_at)
+    return kept(OUTCOME.validate_json(outcome))
+
+
+def _lock(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise JournalInUse(str(path.parent)) from error
+    return file
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # Autocommit: each statement is its own transaction, one write to the log each.
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.executescript(_SCHEMA)
+    return db
