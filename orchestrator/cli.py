@@ -62,7 +62,7 @@ def beat(log_level: str = "INFO") -> NoReturn:
 
     Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast beat
     """
-    from orchestrator.control.app import beat as run
+    from orchestrator.control.beat import beat as run
 
     raise typer.Exit(run(settings(), log_level=log_level))
 
@@ -75,7 +75,7 @@ def flower(host: Host = "127.0.0.1", port: Port = 5555) -> NoReturn:
 
     Example: FLOWER_BASIC_AUTH=ada:secret holdfast flower --port 5555
     """
-    from orchestrator.control.app import flower as run
+    from orchestrator.control.beat import flower as run
 
     raise typer.Exit(run(settings(), host, port))
 

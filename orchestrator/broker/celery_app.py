@@ -73,7 +73,7 @@ _BROKER: Final[dict[str, Any]] = {
     },
 }
 _BEAT: Final[dict[str, Any]] = {
-    "beat_scheduler": "celery.beat:Scheduler",
+    "beat_scheduler": "orchestrator.broker.punctual:Punctual",
     "beat_schedule": {
         "sweep": {
             "task": SWEEP,

@@ -36,6 +36,7 @@ def survives(stack: Stack, log: Path, trouble: Callable[[], None], timeout_s: fl
         until(lambda: len(began(log)) > JOBS // 3, 20)
         trouble()
         wait_for_all(stack, timeout_s)
+        until(stack.api_answers, 30)
         assert {client.attach(batch.id).status for batch in batches} == {"DONE"}
     check_history(stack, log)
 
