@@ -3,6 +3,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+OLDER := .venv-older
+OLDER_LOCK := tests/pasqal/older/requirements.lock
+OLDER_STAMP := $(OLDER)/.installed
+LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+    --no-annotate --no-emit-index-url --no-header
+# All but emu, whose licence is not for everybody.
+EXTRAS := orchestrator worker physics pulser embedded demo bench dev
 SOURCES := orchestrator workers schemas client/holdfast tests
 
 .DEFAULT_GOAL := help
@@ -12,11 +19,17 @@ SOURCES := orchestrator workers schemas client/holdfast tests
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-env: $(STAMP) ## everything the project needs, in .venv, from requirements.lock
+env: $(STAMP) $(OLDER_STAMP) ## everything the project needs, in .venv and .venv-older, from the locks
 
 $(STAMP): requirements.lock pyproject.toml client/pyproject.toml deploy/environment.sh
 	@rm -f $@
-	@sh deploy/environment.sh $(VENV)
+	@sh deploy/environment.sh $(VENV) requirements.lock client .
+	@touch $@
+
+# A client of PASQAL Cloud that cannot live beside the newest one; tests/pasqal/older runs in it.
+$(OLDER_STAMP): $(OLDER_LOCK) deploy/environment.sh | $(STAMP)
+	@rm -f $@
+	@UV=$(BIN)/uv sh deploy/environment.sh $(OLDER) $(OLDER_LOCK)
 	@touch $@
 
 demo: env ## a whole stack on this machine, an optimisation over an open batch on it, and down again
@@ -39,11 +52,11 @@ bench: env ## the benchmark table
 up: env ## the stack on this machine until Ctrl-C
 	@$(BIN)/holdfast dev $(ARGS)
 
-lock: env ## write requirements.lock again from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-	    --no-emit-index-url --no-header --all-extras --no-emit-package holdfast \
+lock: env ## write requirements.lock again from pyproject.toml, and the older client's
+	$(LOCK) $(addprefix --extra ,$(EXTRAS)) --no-emit-package holdfast \
 	    pyproject.toml -o requirements.lock
+	$(LOCK) $(OLDER_LOCK:.lock=.in) -o $(OLDER_LOCK)
 
-clean: ## remove the environment and caches, not the data in .holdfast
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-out
+clean: ## remove the environments and caches, not the data in .holdfast
+	rm -rf $(VENV) $(OLDER) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache demo-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

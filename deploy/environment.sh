@@ -1,9 +1,12 @@
 #!/bin/sh
-# Fills a virtual environment with exactly what requirements.lock names, from wheels only.
-# usage: environment.sh FOLDER
+# Fills a virtual environment with exactly what a lock names, from wheels only.
+# usage: environment.sh FOLDER LOCK [PROJECT...]
+# A PROJECT is installed as it stands, editable. UV names a uv to use; without one, the lock's own.
 set -eu
 
 venv=$1
+lock=$2
+shift 2
 
 find_python() {
     for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python; do
@@ -30,21 +33,25 @@ pip_setting() {
 }
 
 install_with_uv() {
-    awk '/^[a-z0-9]/ { wanted = /^uv==/ } wanted' requirements.lock >"$venv/uv.lock.txt"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --only-binary :all: -r "$venv/uv.lock.txt" || return 1
+    uv=${UV:-}
+    if [ -z "$uv" ]; then
+        awk '/^[a-z0-9]/ { wanted = /^uv==/ } wanted' "$lock" >"$venv/uv.lock.txt"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+            --only-binary :all: -r "$venv/uv.lock.txt" || return 1
+        uv="$venv/bin/uv"
+    fi
     index=${PIP_INDEX_URL:-$(pip_setting index-url)}
     certificate=${PIP_CERT:-$(pip_setting cert)}
     [ -z "$index" ] || export UV_INDEX_URL="${UV_INDEX_URL:-$index}"
     [ -z "$certificate" ] || export SSL_CERT_FILE="${SSL_CERT_FILE:-$certificate}"
-    VIRTUAL_ENV="$venv" "$venv/bin/uv" pip sync --quiet --no-config --require-hashes \
-        --only-binary :all: requirements.lock
+    VIRTUAL_ENV="$venv" "$uv" pip sync --quiet --no-config --require-hashes \
+        --only-binary :all: "$lock"
 }
 
 install_with_pip() {
     echo "uv could not install; trying pip, which takes a few minutes" >&2
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
-        --only-binary :all: -r requirements.lock
+        --only-binary :all: -r "$lock"
 }
 
 [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import pip' 2>/dev/null || {
@@ -55,7 +62,9 @@ install_with_pip() {
 }
 venv=$(cd "$venv" && pwd)
 
-echo "Installing requirements.lock"
+echo "Installing $lock"
 install_with_uv || install_with_pip
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
-    --no-build-isolation -e client -e .
+for project in "$@"; do
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation -e "$project"
+done

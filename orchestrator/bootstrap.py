@@ -1,7 +1,7 @@
 """The first project, user and key of a database, and its devices. Safe to run at every start."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
@@ -10,8 +10,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from orchestrator.services.keys import KEY_PREFIX, SHOWN, digest_of, may
+from orchestrator.store import catalog, keys, migrations
 from orchestrator.store import devices as device_rows
-from orchestrator.store import keys, migrations
+from orchestrator.store.catalog import DeviceType
 from orchestrator.store.jobs import new_id
 from orchestrator.store.keys import NewKey
 from orchestrator.store.transaction import Transaction, connect, transaction
@@ -41,6 +42,20 @@ class Credentials:
     api_key: str = field(repr=False)
 
 
+def migrate(database_url: str, types: Sequence[DeviceType]) -> None:
+    """To the newest tables, with the operator's device types in them."""
+    migrations.upgrade(database_url)
+    if not types:
+        return
+    engine = connect(database_url, pool_size=1)
+    try:
+        with transaction(engine) as tx:
+            for kind in types:
+                catalog.define(tx, kind)
+    finally:
+        engine.dispose()
+
+
 def prepare(
     database_url: str,
     devices: Iterable[DeviceSeed],
@@ -48,9 +63,10 @@ def prepare(
     *,
     project: str = "default",
     username: str = "dev",
+    types: Sequence[DeviceType] = (),
 ) -> Credentials:
     """Migrate, then seed what is missing. What is `known` is kept as long as it still works."""
-    migrations.upgrade(database_url)
+    migrate(database_url, types)
     engine = connect(database_url, pool_size=1)
     try:
         with transaction(engine) as tx:
@@ -75,7 +91,7 @@ def _seed(tx: Transaction, known: Credentials | None, project: str, username: st
 def _user(tx: Transaction, project: UUID, name: str, password: str | None) -> tuple[UUID, str]:
     """A password that no longer opens is replaced."""
     hasher = PasswordHasher()
-    row = keys.password_of(tx, name)
+    row = keys.password_of(tx.connection, name)
     if row is not None and password is not None and _opens(hasher, row[1], password):
         return row[0], password
     fresh = password or secrets.token_urlsafe(18)

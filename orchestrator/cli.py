@@ -4,12 +4,15 @@ database driver, and a user's laptop neither broker nor database."""
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from orchestrator.commands import register_all
 from orchestrator.config import BadSettings, Settings
+
+if TYPE_CHECKING:
+    from orchestrator.store.catalog import DeviceType
 
 app = typer.Typer(
     name="holdfast",
@@ -29,9 +32,22 @@ def settings() -> Settings:
     try:
         return Settings.from_env(os.environ)
     except BadSettings as error:
-        for problem in error.problems:
-            typer.echo(problem, err=True)
-        raise typer.Exit(2) from None
+        _refuse(error)
+
+
+def _refuse(error: BadSettings) -> NoReturn:
+    for problem in error.problems:
+        typer.echo(problem, err=True)
+    raise typer.Exit(2) from None
+
+
+def _device_types(given: Settings) -> "list[DeviceType]":
+    from orchestrator import device_types
+
+    try:
+        return device_types.load(given.devices_file)
+    except BadSettings as error:
+        _refuse(error)
 
 
 @app.command(rich_help_panel=OPERATE)
@@ -89,10 +105,14 @@ def migrate(
 
     Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast migrate
     """
+    from orchestrator import bootstrap
     from orchestrator.store import migrations
 
-    url = settings().database_url
-    (migrations.downgrade if down else migrations.upgrade)(url, to)
+    given = settings()
+    if down or to != "head":
+        (migrations.downgrade if down else migrations.upgrade)(given.database_url, to)
+    else:
+        bootstrap.migrate(given.database_url, _device_types(given))
     typer.echo(f"database is at {to}")
 
 
@@ -110,7 +130,10 @@ def seed(
 
     from orchestrator import bootstrap
 
-    made = bootstrap.prepare(settings().database_url, [], project=project, username=username)
+    given = settings()
+    made = bootstrap.prepare(
+        given.database_url, [], project=project, username=username, types=_device_types(given)
+    )
     typer.echo(json.dumps(asdict(made), indent=2))
 
 
@@ -119,6 +142,7 @@ def worker(
     device: Annotated[str, typer.Option(help="The device's name; one active worker each.")],
     type: Annotated[str, typer.Option(help="The device type that users ask for.")],
     executor: Annotated[str, typer.Option(help="How jobs are run: pulser, ...")] = "pulser",
+    option: Annotated[list[str], typer.Option(help="NAME=VALUE for the executor.")] = [],  # noqa: B006
 ) -> NoReturn:
     """Run jobs on one device. Needs a broker and an object store, never the database.
 
@@ -126,7 +150,8 @@ def worker(
     """
     from workers.cli import run_worker
 
-    raise typer.Exit(run_worker(device=device, type=type, executor=executor, env=os.environ))
+    status = run_worker(device=device, type=type, executor=executor, options=option, env=os.environ)
+    raise typer.Exit(status)
 
 
 @app.command(rich_help_panel=OPERATE)
@@ -144,7 +169,7 @@ def doctor() -> None:
 def dev(
     port: Annotated[int | None, typer.Option(help="8000 if free; 0 takes any.")] = None,
     data_dir: Annotated[Path, typer.Option(help="Where data is kept.")] = Path(".holdfast"),
-    device: Annotated[list[str], typer.Option(help="NAME:TYPE[:EXECUTOR]; repeatable.")] = [],  # noqa: B006
+    device: Annotated[list[str], typer.Option(help="NAME:TYPE[:EXECUTOR[:OPTIONS]].")] = [],  # noqa: B006
     idle_timeout: Annotated[float | None, typer.Option(help="Seconds.")] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="Written as JSON when ready; DATA_DIR/ready.json if kept.")

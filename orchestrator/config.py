@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Self
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, Final, Self
 
 from schemas.objects import S3
 
@@ -19,7 +20,9 @@ class BadSettings(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Seconds and bytes. `max_duration_s` of 0 means no bound."""
+    """Seconds and bytes. `max_duration_s` of 0 means no bound. `public_url` is where users reach
+    the API, without a slash at its end; `webhook_allow` are networks that webhooks may reach
+    although they are private."""
 
     database_url: str
     broker_url: str
@@ -36,12 +39,15 @@ class Settings:
     grace_s: float = 0.5
     permit_ttl_s: int = 86_400
     pool_size: int = 10
+    devices_file: str = ""
+    public_url: str = ""
+    webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
     s3: S3 = field(default_factory=S3)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Report every mistake at once, so an operator fixes the file in one go."""
-        values: dict[str, str | float | int] = {}
+        values: dict[str, Any] = {}
         problems: list[str] = []
         for name, kind in _KINDS.items():
             given = env.get(PREFIX + name.upper())
@@ -55,7 +61,7 @@ class Settings:
                 problems.append(f"{PREFIX}{name.upper()} {error}, got {given!r}")
         if problems:
             raise BadSettings(problems)
-        return cls(s3=S3.from_env(env), **values)  # type: ignore[arg-type]
+        return cls(s3=S3.from_env(env), **values)
 
 
 def _seconds(text: str) -> float:
@@ -104,8 +110,22 @@ def _store(text: str) -> str:
     return text
 
 
+def _public(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("http", "https") or not rest.strip("/") or any(c in rest for c in "?#@ "):
+        raise ValueError("must look like https://holdfast.example.org")
+    return text.rstrip("/")
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must look like 10.0.0.0/8,127.0.0.1/32") from None
+
+
 _REQUIRED: Final = ("database_url", "broker_url")
-_KINDS: Final[dict[str, Callable[[str], str | float | int]]] = {
+_KINDS: Final[dict[str, Callable[[str], Any]]] = {
     "database_url": _database,
     "broker_url": _broker,
     "store_url": _store,
@@ -121,4 +141,7 @@ _KINDS: Final[dict[str, Callable[[str], str | float | int]]] = {
     "grace_s": _seconds,
     "permit_ttl_s": _count,
     "pool_size": _count,
+    "devices_file": str,
+    "public_url": _public,
+    "webhook_allow": _networks,
 }

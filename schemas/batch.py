@@ -33,6 +33,7 @@ class BatchIn(Body):
     idle_timeout_s: Seconds | None = None
     max_duration_s: Annotated[Seconds, Field(le=LONGEST_S)] | None = None
     tags: Annotated[list[Tag], Field(max_length=50)] = []
+    webhook: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
 
 
 class TagsIn(Body):

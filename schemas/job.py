@@ -19,10 +19,11 @@ class Body(BaseModel):
 
 class JobIn(Body):
     """One job. Which fields a device needs depends on its executor; `pulser` wants `runs`,
-    and `variables` when the sequence is parametrized."""
+    `variables` when the sequence is parametrized, and takes a `sequence` instead of the batch's."""
 
     runs: Annotated[int, Field(strict=True, ge=1)] | None = None
     variables: Variables | None = None
+    sequence: str | dict[str, Any] | None = None
     payload: dict[str, Any] | None = None
 
 

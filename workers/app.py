@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from celery import Celery, bootsteps, signals
@@ -42,6 +43,14 @@ class SoonBack(Connection):
         often = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         return super().ensure_connection(*args, **{**options, **often})  # type: ignore[no-untyped-call]
 
+    def release(self) -> None:
+        """Kombu gives back unacked messages through a connection that has already forgotten its
+        address; what that raises would end the worker instead of letting it connect again."""
+        with suppress(AttributeError):
+            super().release()  # type: ignore[no-untyped-call]
+
+    close = release
+
 
 def make_app(broker_url: str, device: str) -> Celery:
     app = Celery("holdfast.worker", broker=broker_url, set_as_current=False)
@@ -63,10 +72,10 @@ def make_app(broker_url: str, device: str) -> Celery:
             "interval_max": 2.0,
         },
         worker_send_task_events=True,
-        worker_prefetch_multiplier=1,
+        worker_prefetch_multiplier=2,
         # A window held ready in the worker would shorten the gap between two windows, but after a
         # restart of the broker during a job nothing more was consumed then (tried, multiplier 2).
-        worker_disable_prefetch=True,
+        worker_disable_prefetch=False,
         worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,

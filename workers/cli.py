@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
@@ -21,9 +21,11 @@ from workers.announce import Announcer
 from workers.app import POOL, make_app, only_while, publish, serve_execute, watch_execute
 from workers.config import BadSettings, Settings
 from workers.execute import Execution, Holding, Shift
+from workers.executors import options as executor_options
 from workers.executors import registry
 from workers.executors.child import ChildOptions, ExecutorChild
 from workers.executors.leftovers import kill_leftovers
+from workers.executors.options import BadOptions
 from workers.journal import Journal, JournalError, JournalInUse
 from workers.permits import Permits
 from workers.results import ObjectStore, Packer
@@ -35,12 +37,15 @@ BAD_USAGE: Final = 2
 _STUCK_AFTER_S: Final = 15.0
 
 
-def run_worker(*, device: str, type: str, executor: str, env: Mapping[str, str]) -> int:
+def run_worker(
+    *, device: str, type: str, executor: str, env: Mapping[str, str], options: Sequence[str] = ()
+) -> int:
     """Serves a device until SIGTERM or SIGINT. The exit status: 0, or 2 for a bad setting."""
     try:
         settings = Settings.from_env(env, device=device)
         registry.find(executor)
-    except (BadSettings, registry.UnknownExecutor) as error:
+        chosen = executor_options.read(executor, options, env)
+    except (BadSettings, BadOptions, registry.UnknownExecutor) as error:
         print(f"holdfast worker: {error}", file=sys.stderr)
         return BAD_USAGE
     logging.basicConfig(
@@ -50,7 +55,8 @@ def run_worker(*, device: str, type: str, executor: str, env: Mapping[str, str])
         signal.signal(number, _leave)
     try:
         with _journal(settings.journal_dir, device) as journal:
-            return DeviceWorker(settings, journal, device, type, executor).serve()
+            child = _child_options(settings, executor, chosen, journal.id)
+            return DeviceWorker(settings, journal, device, type, child).serve()
     except JournalError as error:
         print(f"holdfast worker: {error}", file=sys.stderr)
         return BAD_USAGE
@@ -60,13 +66,13 @@ def run_worker(*, device: str, type: str, executor: str, env: Mapping[str, str])
 
 class DeviceWorker:
     def __init__(
-        self, settings: Settings, journal: Journal, device: str, type: str, executor: str
+        self, settings: Settings, journal: Journal, device: str, type: str, child: ChildOptions
     ) -> None:
         self._settings = settings
         self._journal = journal
         self._device = device
         self._type = type
-        self._executor = executor
+        self._executor = child.executor
         holding = Holding()
         self._session = SessionLock(
             url=settings.broker_url,
@@ -78,7 +84,7 @@ class DeviceWorker:
         )
         self._app = make_app(settings.broker_url, device)
         self._announcer = Announcer(lambda name, body: publish(self._app, name, body), self._hello)
-        self._child = ExecutorChild(_child_options(settings, executor, journal.id))
+        self._child = ExecutorChild(child)
         self._permits = Permits(settings.broker_url)
         self._shift = Shift(session=self._session.current)
         self._active = threading.Event()
@@ -189,9 +195,12 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _child_options(settings: Settings, executor: str, mark: str) -> ChildOptions:
+def _child_options(
+    settings: Settings, executor: str, options: Mapping[str, Any], mark: str
+) -> ChildOptions:
     return ChildOptions(
         executor=executor,
+        options=options,
         mark=mark,
         max_result_bytes=settings.max_result_bytes,
         max_rss_mb=settings.child_max_rss_mb,

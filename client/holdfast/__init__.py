@@ -19,7 +19,18 @@ from holdfast.errors import (
     WaitTimeout,
 )
 from holdfast.job import Job
-from holdfast.records import CancelVerdict, Device, Event, JobResult, Key, Limits, NewKey
+from holdfast.records import (
+    CancelVerdict,
+    Delivery,
+    Device,
+    Endpoint,
+    Event,
+    JobResult,
+    Key,
+    Limits,
+    NewKey,
+    SigningSecret,
+)
 
 __all__ = [
     "ApiError",
@@ -28,7 +39,9 @@ __all__ = [
     "Client",
     "Conflict",
     "ConnectionFailed",
+    "Delivery",
     "Device",
+    "Endpoint",
     "Event",
     "FieldError",
     "Forbidden",
@@ -42,6 +55,7 @@ __all__ = [
     "NewKey",
     "NotConfigured",
     "NotFound",
+    "SigningSecret",
     "TooLarge",
     "Unauthorized",
     "Unavailable",

@@ -11,7 +11,17 @@ from holdfast.deadline import NEVER
 from holdfast.errors import NotConfigured
 from holdfast.job import Job, jobs_of, wait_for_jobs
 from holdfast.reading import given, read
-from holdfast.records import CancelVerdict, Device, Event, Key, Limits, NewKey
+from holdfast.records import (
+    CancelVerdict,
+    Delivery,
+    Device,
+    Endpoint,
+    Event,
+    Key,
+    Limits,
+    NewKey,
+    SigningSecret,
+)
 from holdfast.session import Session
 from holdfast.stream import follow as follow_events
 from holdfast.transport import Transport, path
@@ -32,6 +42,7 @@ class BatchOptions(TypedDict, total=False):
     max_duration_s: float | None
     device: str | None
     preemptible: bool | None
+    webhook: str | None
 
 
 class Client:
@@ -236,6 +247,27 @@ class Client:
 
     def revoke_key(self, key_id: str) -> None:
         self._transport.call("DELETE", path("keys", key_id))
+
+    def deliveries(self, batch_id: str) -> Iterator[Delivery]:
+        """What the batch's webhook was told, oldest first, with every attempt."""
+        for each in self._transport.pages(path("batches", batch_id, "deliveries")):
+            yield read(Delivery, each)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every URL that the project's webhooks go to."""
+        return [read(Endpoint, each) for each in self._transport.pages(path("webhooks"))]
+
+    def enable_endpoint(self, url: str) -> Endpoint:
+        """Back into service; what waited for it is sent."""
+        return read(Endpoint, self._transport.post(path("webhooks", "enable"), {"url": url}))
+
+    def signing_secret(self, *, rotate: bool = False) -> SigningSecret:
+        """With `rotate`, a new one; the old one still counts for a day."""
+        if rotate:
+            return read(
+                SigningSecret, self._transport.post(path("webhooks", "secret", "rotate"), None)
+            )
+        return read(SigningSecret, self._transport.get(path("webhooks", "secret")))
 
     def _device_verb(self, name: str, verb: str, body: Any) -> Device:
         return read(Device, self._transport.post(path("devices", name, verb), body))

@@ -119,3 +119,36 @@ class NewKey(Key):
     """`key` is the secret. The server keeps only its hash, so this is the one time to see it."""
 
     key: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Value):
+    """One message to a webhook. `status` is PENDING, DELIVERED, GIVEN_UP, or HELD while its
+    endpoint is disabled. Each of `attempts` has number, at, ended_at, http_status and error."""
+
+    webhook_id: str
+    type: str
+    at: datetime
+    url: str
+    status: str
+    attempts: list[dict[str, Any]]
+    job_id: str | None = None
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(Value):
+    """A URL of the project's webhooks; it is disabled if `disabled_reason` says why."""
+
+    url: str
+    failing_since: datetime | None = None
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningSecret(Value):
+    """What messages are signed with; those in `previous` still count for up to a day."""
+
+    secret: str = field(repr=False)
+    previous: list[str] = field(repr=False, default_factory=list)

@@ -12,12 +12,13 @@ from orchestrator.api import problems
 from orchestrator.api.envelope import Envelope
 from orchestrator.api.health import Probes
 from orchestrator.api.openapi import describe
-from orchestrator.api.routes import batches, devices, events, jobs, keys, service
+from orchestrator.api.pasqal import app as pasqal
+from orchestrator.api.routes import batches, devices, events, jobs, keys, service, webhooks
 from orchestrator.api.streaming import READERS, Streams
 from orchestrator.broker.wakeups import Wakeups
 from orchestrator.services.core import Core
 
-PARTS: Final = (batches, jobs, devices, events, keys, service)
+PARTS: Final = (batches, jobs, devices, events, keys, webhooks, service)
 DESCRIPTION: Final = (
     "Queues batches of jobs on exclusive devices: a batch takes a device, holds it fast until its"
     " last job is done, and lets go."
@@ -35,12 +36,13 @@ def create_app(core: Core) -> FastAPI:
     )
     app.state.core = core
     app.state.probes = Probes(core)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, doors=dict.fromkeys(pasqal.DOORS, pasqal.FAULTS))
     problems.install(app)
     app.state.routes = [route for part in PARTS for route in part.router.routes]
     for part in PARTS:
         app.include_router(part.router)
     describe(app)
+    pasqal.mount(app, core)
     return app
 
 

@@ -29,7 +29,7 @@ async def read_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > most:
-            raise _too_large(most)
+            raise too_large(most)
     return bytes(body)
 
 
@@ -63,7 +63,7 @@ def parsed(model: type[Model]) -> Any:
 def _check_headers(request: Request, most: int) -> None:
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > most:
-        raise _too_large(most)
+        raise too_large(most)
     sent = declared != "0" or "transfer-encoding" in request.headers
     kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if sent and kind != "application/json" and not kind.endswith("+json"):
@@ -72,7 +72,7 @@ def _check_headers(request: Request, most: int) -> None:
         raise UnsupportedBody("the body is compressed; send it as it is, without Content-Encoding")
 
 
-def _too_large(most: int) -> TooLarge:
+def too_large(most: int) -> TooLarge:
     return TooLarge(f"the body is over {most} bytes; send the jobs in several calls")
 
 

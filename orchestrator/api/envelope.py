@@ -4,9 +4,12 @@ import asyncio
 import logging
 import re
 import secrets
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api.problems import internal, too_slow
@@ -24,10 +27,28 @@ class NoAnswer(Exception):
     """The deadline passed before the answer began."""
 
 
+class Faults(NamedTuple):
+    """What is answered when nothing else can be, in the words of a door."""
+
+    broken: Callable[[], Response]
+    too_slow: Callable[[], Response]
+
+
+NATIVE: Final = Faults(internal, too_slow)
+
+
 class Envelope:
-    def __init__(self, app: ASGIApp, answer_within_s: float = ANSWER_WITHIN_S) -> None:
+    """`doors` are addresses, by their beginning, that have words of their own for faults."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        doors: Mapping[str, Faults] = MappingProxyType({}),
+    ) -> None:
         self._app = app
         self._within_s = answer_within_s
+        self._doors = doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +73,12 @@ class Envelope:
             late = isinstance(error, NoAnswer)
             _log(scope, request_id, late=late)
             if not begun:
-                await (too_slow() if late else internal())(scope, receive, seal)
+                faults = self._faults(scope["path"])
+                await (faults.too_slow() if late else faults.broken())(scope, receive, seal)
+
+    def _faults(self, path: str) -> Faults:
+        at = (faults for door, faults in self._doors.items() if path.startswith(f"{door}/"))
+        return next(at, NATIVE)
 
     async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The deadline is for the beginning of the answer: a stream has no end."""

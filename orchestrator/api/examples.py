@@ -8,6 +8,7 @@ from orchestrator.api.bodies import Nothing
 from schemas.batch import BatchIn, CancelBatchesIn, RebatchIn, TagsIn
 from schemas.device import KeyIn, PauseIn
 from schemas.job import CancelIn, CancelJobsIn, JobsIn
+from schemas.webhook import EnableIn
 
 _ID: Final = "01990d5e-6b2a-7c3f-9d41-2f8a6f1c0b7e"
 _JOB: Final = {"runs": 500, "variables": {"omega": 6.28}}
@@ -29,5 +30,6 @@ EXAMPLES: Final[dict[type[BaseModel], Any]] = {
     TagsIn: {"tags": ["thesis", "chapter-3"]},
     PauseIn: {"reason": "calibration until noon"},
     KeyIn: {"name": "notebook", "scopes": ["submit"]},
+    EnableIn: {"url": "https://example.org/hook"},
     Nothing: {},
 }

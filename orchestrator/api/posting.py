@@ -58,8 +58,12 @@ class Post(Generic[Given]):
         *,
         status: int = 200,
         location: Callable[[Report], str] | None = None,
+        before: Callable[[], None] | None = None,
     ) -> Response:
-        """`decide` makes the change and says what it was; `answer` shows it, as JSON."""
+        """`decide` makes the change and says what it was; `answer` shows it, as JSON. `before`
+        may refuse the call, outside the transaction; it is not asked about one told again."""
+        if before is not None and not self._is_known():
+            before()
         report, replayed = self._decide(decide, status)
         with reading(self.core.engine) as connection:
             text = answer(connection, report)
@@ -67,6 +71,12 @@ class Post(Generic[Given]):
         if location is not None:
             headers["Location"] = location(report)
         return json_answer(text, status=status, headers=headers)
+
+    def _is_known(self) -> bool:
+        if self.key is None:
+            return False
+        with reading(self.core.engine) as connection:
+            return submissions.is_known(connection, self.caller.project, self.key)
 
     def _decide(self, decide: Callable[[Transaction], Report], status: int) -> tuple[Report, bool]:
         with self.core.transaction() as tx:

@@ -40,7 +40,7 @@ HTTP_STATUS: Final[dict[type[HoldfastError], int]] = {
     HoldfastError: 500,
     Unavailable: 503,
 }
-_HEADERS: Final[dict[int, dict[str, str]]] = {
+HEADERS: Final[dict[int, dict[str, str]]] = {
     401: {"WWW-Authenticate": 'Bearer realm="holdfast"'},
     503: {"Retry-After": RETRY_AFTER_S},
 }
@@ -68,12 +68,16 @@ def problem(
         body.model_dump_json(),
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers={**_HEADERS.get(status, {}), **(headers or {})},
+        headers={**HEADERS.get(status, {}), **(headers or {})},
     )
 
 
+def status_of(error: HoldfastError) -> int:
+    return next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
+
+
 def problem_of(error: HoldfastError) -> Response:
-    status = next(HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in HTTP_STATUS)
+    status = status_of(error)
     flaws = error.flaws if isinstance(error, Rejected) else ()
     return problem(status, error.code, str(error), flaws)
 

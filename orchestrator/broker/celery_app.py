@@ -1,5 +1,6 @@
 """The Celery application of this side, with the settings that celery's defaults get wrong."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,6 +20,14 @@ class SoonBack(Connection):
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         often = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         return super().ensure_connection(*args, **{**options, **often})  # type: ignore[no-untyped-call]
+
+    def release(self) -> None:
+        """Kombu gives back unacked messages through a connection that has already forgotten its
+        address; what that raises would end the worker instead of letting it connect again."""
+        with suppress(AttributeError):
+            super().release()  # type: ignore[no-untyped-call]
+
+    close = release
 
 
 def celery_app(broker_url: str) -> Celery:

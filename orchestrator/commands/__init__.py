@@ -5,9 +5,19 @@ Nothing here imports the client until a command runs: a compute node does not ha
 
 import typer
 
-from orchestrator.commands import batches, devices, events, jobs, keys, results, submit, watch
+from orchestrator.commands import (
+    batches,
+    devices,
+    events,
+    jobs,
+    keys,
+    results,
+    submit,
+    watch,
+    webhooks,
+)
 
 
 def register_all(app: typer.Typer) -> None:
-    for module in (submit, watch, batches, jobs, results, devices, events, keys):
+    for module in (submit, watch, batches, jobs, results, devices, events, keys, webhooks):
         module.register(app)

@@ -9,6 +9,7 @@ from orchestrator.broker.celery_app import celery_app
 from orchestrator.config import Settings
 from orchestrator.control.tasks import register
 from orchestrator.services.core import Core
+from orchestrator.services.deliver import Courier
 from schemas.task import CONTROL_QUEUE
 
 CONCURRENCY = 4
@@ -19,7 +20,7 @@ def control(settings: Settings, *, log_level: str = "INFO") -> int:
     """Serves until SIGTERM. Several may run: the database decides who does what."""
     core = Core.start(settings)
     app = celery_app(settings.broker_url)
-    register(app, core)
+    register(app, core, Courier(core))
     options: dict[str, Any] = {
         "pool": "threads",
         "concurrency": CONCURRENCY,

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
+
+from workers.executors import options as executor_options
+from workers.executors import registry
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
@@ -20,12 +22,16 @@ class DevError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
+    """`options`: of the executor, `NAME=VALUE,NAME=VALUE`."""
+
     name: str
     type: str
     executor: str
+    options: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.type}:{self.executor}"
+        words = (self.name, self.type, self.executor, self.options)
+        return ":".join(word for word in words if word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +67,26 @@ def parse_devices(texts: Sequence[str]) -> tuple[Device, ...]:
 
 
 def parse_device(text: str) -> Device:
-    words = text.split(":")
-    if len(words) not in (2, 3):
+    words = text.split(":", 3)
+    if len(words) < 2:
         raise DevError(f"--device {text}: expected NAME:TYPE or NAME:TYPE:EXECUTOR")
-    name, kind = words[0], words[1]
-    executor = words[2] if len(words) == 3 else _default_executor(text, kind)
+    name, kind, *rest = words
+    executor = rest[0] if rest else _default_executor(text, kind)
     _check(text, "NAME", name, NAME, "small letters, digits, '-', '_' and '.'")
     _check(text, "TYPE", kind, TYPE, "capital letters, digits and '_'")
     _check(text, "EXECUTOR", executor, EXECUTOR, "small letters, digits, '-', '_' and '.'")
-    known = sorted(entry.name for entry in entry_points(group="holdfast.executors"))
-    if executor not in known:
-        raise DevError(f"--device {text}: no executor {executor!r}; known: {', '.join(known)}")
-    return Device(name=name, type=kind, executor=executor)
+    options = rest[1] if len(rest) == 2 else ""
+    try:
+        registry.find(executor)
+        executor_options.read(executor, [], {executor_options.VARIABLE: options})
+    except (registry.UnknownExecutor, executor_options.BadOptions) as error:
+        raise DevError(f"--device {text}: {error}") from None
+    return Device(name=name, type=kind, executor=executor, options=options)
 
 
 def _default_executor(text: str, kind: str) -> str:
+    if kind in ("EMU_SV", "EMU_MPS"):
+        return kind.lower()
     if kind.startswith("EMU_"):
         return "pulser"
     raise DevError(f"--device {text}: name its executor, since only EMU_* types have a default")

@@ -60,7 +60,8 @@ class Commands:
 
     def worker(self, device: Device) -> tuple[str, ...]:
         words = ("--device", device.name, "--type", device.type, "--executor", device.executor)
-        return (*_holdfast(), "worker", *words)
+        options = [f"--option={each}" for each in device.options.split(",") if each]
+        return (*_holdfast(), "worker", *words, *options)
 
     def flower(self, port: int) -> tuple[str, ...]:
         return (*_holdfast(), "flower", "--port", str(port))

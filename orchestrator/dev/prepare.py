@@ -12,15 +12,20 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from orchestrator import bootstrap
+from orchestrator import bootstrap, device_types
+from orchestrator.config import BadSettings
 from orchestrator.dev.options import parse_devices
 from orchestrator.embedded.datadir import write_private
 
 
 def main(path: Path, devices: list[str]) -> None:
     known = bootstrap.Credentials(**json.loads(path.read_text())) if path.exists() else None
+    try:
+        types = device_types.load(os.environ.get("HOLDFAST_DEVICES_FILE", ""))
+    except BadSettings as error:
+        sys.exit("\n".join(error.problems))
     credentials = bootstrap.prepare(
-        os.environ["HOLDFAST_DATABASE_URL"], parse_devices(devices), known
+        os.environ["HOLDFAST_DATABASE_URL"], parse_devices(devices), known, types=types
     )
     write_private(path, json.dumps(asdict(credentials)))
 

@@ -1,7 +1,7 @@
 """What can be said of a serialized Pulser sequence, and of its jobs, without Pulser.
 
-These are the mistakes that need no physics: Pulser takes seconds and 150 MB to import, which
-an API process cannot spare. The rest is found on the device.
+These are the mistakes that need no physics: Pulser takes seconds and 110 MiB to import, which
+an API process cannot spare. The rest is found by orchestrator.physics, in a process of its own.
 """
 
 import json
@@ -148,23 +148,45 @@ def _count_traps(body: dict[str, Any], at: str, qubits: int) -> int:
     return len(traps)
 
 
+def check_atoms(facts: SequenceFacts, max_qubits: int | None, at: str = "sequence") -> list[Flaw]:
+    """Of a fixed register; of a mappable one only the placed atoms count, see `check_job`."""
+    if facts.mappable:
+        return []
+    return _check_count(len(facts.qubits), max_qubits, f"{at}.register")
+
+
+def _check_count(atoms: int, most: int | None, at: str) -> list[Flaw]:
+    if most is None or atoms <= most:
+        return []
+    return [Flaw(at, f"has {atoms} atoms: this device runs up to {most}")]
+
+
 def check_job(
-    facts: SequenceFacts, job: Mapping[str, Any], *, max_runs: int, at: str = "job"
+    facts: SequenceFacts,
+    job: Mapping[str, Any],
+    *,
+    max_runs: int,
+    max_qubits: int | None = None,
+    at: str = "job",
 ) -> list[Flaw]:
     """Every problem of one job's `runs` and `variables`; empty if there is none.
 
     `at` is where the job stands in the request, `jobs[3]` for example.
     """
-    problems = _check_runs(job.get("runs"), max_runs, f"{at}.runs")
+    problems = check_runs(job.get("runs"), max_runs, f"{at}.runs")
     variables = job.get("variables")
     if variables is None:
         variables = {}
     if not isinstance(variables, Mapping):
         return [*problems, Flaw(f"{at}.variables", "must be an object of name: value")]
-    return problems + _check_variables(facts, variables, f"{at}.variables")
+    problems += _check_variables(facts, variables, f"{at}.variables")
+    placed = variables.get("qubits")
+    if facts.mappable and isinstance(placed, Mapping):
+        problems += _check_count(len(placed), max_qubits, f"{at}.variables.qubits")
+    return problems
 
 
-def _check_runs(runs: Any, max_runs: int, at: str) -> list[Flaw]:
+def check_runs(runs: Any, max_runs: int, at: str) -> list[Flaw]:
     """None leaves the number to the device."""
     if runs is None:
         return []

@@ -52,8 +52,7 @@ def _open_batch(tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
 
 
 def _add(core: Core, tx: Transaction, row: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
-    ids = jobs.insert(tx, row.id, row.project_id, row.jobs_total + 1, new)
-    jobs.count_more(tx, row.id, len(new))
+    ids = jobs.add(tx, row.id, row.project_id, row.jobs_total, new)
     vacate(core, tx, devices.holders(tx, row.id))
     if row.lanes > 1:
         place_later(core, tx, row.device_type, row.id, row.lanes)

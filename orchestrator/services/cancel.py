@@ -130,7 +130,6 @@ def _after(core: Core, tx: Transaction, batch: UUID) -> None:
     row = batches.lock(tx, batch)
     if row is None or row.jobs_left:
         return
-    holders = devices.holders(tx, batch)
-    if not row.open and not holders:
+    if not row.open:
         move_batch(tx, batch, BatchEvent.DRAINED)
-    vacate(core, tx, holders)
+    vacate(core, tx, devices.holders(tx, batch))

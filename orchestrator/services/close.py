@@ -23,7 +23,8 @@ def close(core: Core, tx: Transaction, project: UUID, batch: UUID) -> None:
         return
     batches.close(tx, batch)
     holders = devices.holders(tx, batch)
-    if row.jobs_left == 0 and not holders:
+    if row.jobs_left == 0:
+        # Here and now, so that whoever closed it reads DONE; its devices see so at their next step.
         move_batch(tx, batch, BatchEvent.DRAINED)
     vacate(core, tx, holders)
     announce(core, tx, project, batch)

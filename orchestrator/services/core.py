@@ -1,7 +1,9 @@
 """What every service is handed: the database, the broker, the settings."""
 
+import secrets
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from sqlalchemy import Engine
@@ -12,6 +14,8 @@ from orchestrator.broker.permits import Permits
 from orchestrator.broker.permits import connect as connect_broker
 from orchestrator.broker.streams import Streams
 from orchestrator.config import Settings
+from orchestrator.physics.child import Physics
+from orchestrator.store import members
 from orchestrator.store.transaction import Transaction, transaction
 from orchestrator.store.transaction import connect as connect_database
 
@@ -23,6 +27,7 @@ class Core:
     chains: Chains
     streams: Streams
     settings: Settings
+    physics: Physics = field(default_factory=Physics)
 
     @classmethod
     def start(cls, settings: Settings) -> Self:
@@ -39,8 +44,15 @@ class Core:
     def transaction(self) -> AbstractContextManager[Transaction]:
         return transaction(self.engine)
 
+    @cached_property
+    def signing_secret(self) -> bytes:
+        """What tokens and links are signed with: made once, kept in the database."""
+        with self.transaction() as tx:
+            return members.signing_secret(tx, secrets.token_bytes(32))
+
     def close(self) -> None:
-        """Lets go of every connection."""
+        """Lets go of every connection, and ends the checker if there is one."""
+        self.physics.close()
         self.engine.dispose()
         self.permits.client.close()
         self.chains.app.close()

@@ -33,7 +33,7 @@ def rebatch(
         tx, new, batch, user=user, is_open=body.open, name=body.name, jobs=len(chosen)
     )
     copies = [NewJob(job.payload, parent_id=job.id) for job in chosen]
-    jobs.insert(tx, new, project, 1, copies)
+    jobs.insert(tx, new, project, copies)
     announce(core, tx, project, new)
     place_later(core, tx, row.device_type, new, row.lanes)
     return new

@@ -1,5 +1,7 @@
 """Submit: a batch is accepted as a whole, or refused as a whole."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +16,27 @@ from orchestrator.store.transaction import Transaction
 from schemas.batch import BatchIn
 
 
-def submit(core: Core, tx: Transaction, project: UUID, user: UUID | None, body: BatchIn) -> UUID:
-    """The new batch. Once the transaction is committed it will run, whatever happens to us."""
+def submit(
+    core: Core,
+    tx: Transaction,
+    project: UUID,
+    user: UUID | None,
+    body: BatchIn,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> UUID:
+    """The new batch. Once the transaction is committed it will run, whatever happens to us.
+
+    `options` are a door's own words, kept beside the batch and read by that door only.
+    """
     kind = catalog.device_type(tx, body.device_type)
-    known = [] if kind is not None else catalog.type_names(tx)
+    known = [] if kind is not None else catalog.type_names(tx.connection)
     check_batch(body, kind, known, core.settings)
     if body.device is not None and not catalog.has_device(tx, body.device, body.device_type):
         raise Rejected([Flaw("device", f"there is no {body.device!r} of type {body.device_type}")])
-    new = _new_batch(core, project, user, body)
+    new = replace(_new_batch(core, project, user, body), options=options)
     batches.insert(tx, new, len(body.jobs))
-    jobs.insert(tx, new.id, project, 1, new_jobs(body.jobs))
+    jobs.insert(tx, new.id, project, new_jobs(body.jobs))
     announce(core, tx, project, new.id)
     place_later(core, tx, new.device_type, new.id, new.lanes)
     return new.id
@@ -50,4 +63,5 @@ def _new_batch(core: Core, project: UUID, user: UUID | None, body: BatchIn) -> N
         max_duration_s=body.max_duration_s or core.settings.max_duration_s or None,
         tags=list(dict.fromkeys(body.tags)),
         shared=shared,
+        webhook=body.webhook,
     )

@@ -160,19 +160,27 @@ class NewBatch:
     max_duration_s: float | None
     tags: Sequence[str]
     shared: Mapping[str, Any]
+    webhook: str | None = None
+    options: Mapping[str, Any] | None = None
 
+
+# In the same statement, so that no door can forget it.
+_FOLLOWED: Final = """
+    followed AS (
+        INSERT INTO webhook_cursor (batch_id) SELECT id FROM added WHERE webhook IS NOT NULL
+    )"""
 
 _INSERT: Final = text(
-    """
+    f"""
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, jobs_total, jobs_left, created_at, updated_at)
         VALUES (:id, :project_id, :user_id, :parent_id, :name, :device_type, :device_name,
             :open, :priority, :preemptible, :lanes, :idle_timeout_s, :max_duration_s, :tags,
-            CAST(:shared AS json), :jobs, :jobs, :at, :at)
-        RETURNING id, project_id, status
-    )
+            CAST(:shared AS json), :webhook, CAST(:options AS json), :jobs, :jobs, :at, :at)
+        RETURNING id, project_id, status, webhook
+    ), {_FOLLOWED}
     INSERT INTO event (project_id, batch_id, kind, status, at, detail)
     SELECT project_id, id, 'created', status, :at, json_build_object('jobs', CAST(:jobs AS int))
     FROM added
@@ -183,6 +191,7 @@ _INSERT: Final = text(
 def insert(tx: Transaction, new: NewBatch, jobs: int) -> None:
     values = {name: getattr(new, name) for name in NewBatch.__dataclass_fields__}
     values |= {"shared": json.dumps(dict(new.shared)), "tags": list(new.tags)}
+    values["options"] = None if new.options is None else json.dumps(dict(new.options))
     tx.connection.execute(_INSERT, {**values, "jobs": jobs, "at": tx.at})
 
 
@@ -232,17 +241,17 @@ def paused_for(tx: Transaction, device_type: str, device: str) -> list[UUID]:
 
 
 _INSERT_COPY: Final = text(
-    """
+    f"""
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, jobs_total, jobs_left, created_at, updated_at)
         SELECT :id, project_id, :user, id, COALESCE(:name, name), device_type, device_name,
             :open, priority, preemptible AND NOT :open, lanes, idle_timeout_s, max_duration_s,
-            tags, shared, :jobs, :jobs, :at, :at
+            tags, shared, webhook, options, :jobs, :jobs, :at, :at
         FROM batch WHERE id = :parent
-        RETURNING id, project_id, status
-    )
+        RETURNING id, project_id, status, webhook
+    ), {_FOLLOWED}
     INSERT INTO event (project_id, batch_id, kind, status, at, detail)
     SELECT project_id, id, 'created', status, :at,
         json_build_object('jobs', CAST(:jobs AS int), 'parent', CAST(:parent AS text))

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from orchestrator.store import catalog
 from orchestrator.store.transaction import Transaction
 
 
@@ -145,12 +146,6 @@ def set_service(tx: Transaction, device: int, service: str, reason: str | None) 
     )
 
 
-_MEET_TYPE: Final = text(
-    """
-    INSERT INTO device_type (name, executor) VALUES (:type, :executor)
-    ON CONFLICT (name) DO NOTHING
-    """
-)
 _MEET: Final = text(
     """
     INSERT INTO device (name, type) VALUES (:name, :type) ON CONFLICT (name) DO NOTHING
@@ -167,7 +162,7 @@ _HEAR: Final = text(
 
 def register(tx: Transaction, name: str, device_type: str, executor: str) -> None:
     """A device and its type exist from now on; nothing changes if they do already."""
-    tx.connection.execute(_MEET_TYPE, {"type": device_type, "executor": executor})
+    catalog.meet(tx, device_type, executor)
     tx.connection.execute(_MEET, {"name": name, "type": device_type})
 
 

@@ -1,7 +1,9 @@
 """Jobs: put in by COPY, found by filter."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
 
@@ -28,10 +30,66 @@ class NewJob:
     parent_id: UUID | None = None
 
 
-def insert(
+# What the listings count by, so that they need not look at jobs.
+_FIRST: Final = text(
+    """
+    UPDATE batch SET runs = CAST(:runs AS int[]), runs_upto = CAST(:upto AS int[]),
+        jobs_first_at = :at, jobs_last_at = :at
+    WHERE id = :batch
+    """
+)
+
+
+def insert(tx: Transaction, batch: UUID, project: UUID, new: Sequence[NewJob]) -> list[UUID]:
+    """The jobs that a new batch begins with; it has counted them. Ids in the order given."""
+    ids = _copy(tx, batch, project, 1, new)
+    if new:
+        counts = sorted(_runs(new).items())
+        given = {"runs": [runs for runs, _ in counts], "upto": [*accumulate(n for _, n in counts)]}
+        tx.connection.execute(_FIRST, {"batch": batch, "at": tx.at, **given})
+    return ids
+
+
+_MORE: Final = text(
+    """
+    WITH known AS (
+        SELECT old.runs, old.upto - lag(old.upto, 1, 0) OVER (ORDER BY old.runs) AS n
+        FROM batch, unnest(runs, runs_upto) AS old (runs, upto) WHERE id = :batch
+        UNION ALL SELECT * FROM unnest(CAST(:runs AS int[]), CAST(:counts AS int[])) AS new
+    ), summed AS (
+        SELECT runs, CAST(sum(sum(n)) OVER (ORDER BY runs) AS int) AS upto
+        FROM known GROUP BY runs
+    ), spread AS (
+        SELECT COALESCE(array_agg(runs ORDER BY runs), '{}') AS runs,
+            COALESCE(array_agg(upto ORDER BY runs), '{}') AS upto FROM summed
+    ), grown AS (
+        UPDATE batch SET jobs_total = jobs_total + :n, jobs_left = jobs_left + :n,
+            runs = spread.runs, runs_upto = spread.upto,
+            jobs_first_at = LEAST(jobs_first_at, :at), jobs_last_at = GREATEST(jobs_last_at, :at),
+            idle_deadline = NULL, updated_at = :at
+        FROM spread WHERE id = :batch RETURNING id, project_id, status
+    )
+    INSERT INTO event (project_id, batch_id, kind, status, at, detail)
+    SELECT project_id, id, 'jobs_added', status, :at, json_build_object('jobs', CAST(:n AS int))
+    FROM grown
+    """
+)
+
+
+def add(
+    tx: Transaction, batch: UUID, project: UUID, total: int, new: Sequence[NewJob]
+) -> list[UUID]:
+    """More jobs for a batch that is locked and has `total`. Ids in the order given."""
+    ids = _copy(tx, batch, project, total + 1, new)
+    counts = _runs(new)
+    given = {"runs": list(counts.keys()), "counts": list(counts.values()), "n": len(new)}
+    tx.connection.execute(_MORE, {"batch": batch, "at": tx.at, **given})
+    return ids
+
+
+def _copy(
     tx: Transaction, batch: UUID, project: UUID, first_ordinal: int, new: Sequence[NewJob]
 ) -> list[UUID]:
-    """Ids in the order given."""
     ids = [new_id() for _ in new]
     at = tx.at
     driver = tx.connection.connection.cursor()
@@ -52,22 +110,9 @@ def insert(
     return ids
 
 
-_COUNT_MORE: Final = text(
-    """
-    WITH grown AS (
-        UPDATE batch SET jobs_total = jobs_total + :n, jobs_left = jobs_left + :n,
-            idle_deadline = NULL, updated_at = :at
-        WHERE id = :batch RETURNING id, project_id, status
-    )
-    INSERT INTO event (project_id, batch_id, kind, status, at, detail)
-    SELECT project_id, id, 'jobs_added', status, :at, json_build_object('jobs', CAST(:n AS int))
-    FROM grown
-    """
-)
-
-
-def count_more(tx: Transaction, batch: UUID, n: int) -> None:
-    tx.connection.execute(_COUNT_MORE, {"batch": batch, "n": n, "at": tx.at})
+def _runs(new: Sequence[NewJob]) -> Counter[int]:
+    """How many jobs have which `runs`."""
+    return Counter(one.payload["runs"] for one in new if one.payload.get("runs") is not None)
 
 
 _OTHER_RUNS: Final = text(

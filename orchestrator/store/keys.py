@@ -153,7 +153,7 @@ def set_user(tx: Transaction, fresh: UUID, name: str, password_hash: str, projec
     return user
 
 
-def password_of(tx: Transaction, name: str) -> tuple[UUID, str] | None:
+def password_of(connection: Reader, name: str) -> tuple[UUID, str] | None:
     """The user's id and the hash of the password."""
-    row = tx.connection.execute(_PASSWORD, {"name": name}).one_or_none()
+    row = connection.execute(_PASSWORD, {"name": name}).one_or_none()
     return None if row is None else (row.id, row.password_hash)

@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
-from orchestrator.store import tenants
+from orchestrator.store import outbox, tenants
 from orchestrator.store.columns import column, metadata, moment, words
 from schemas.words import BatchStatus, JobStatus, OnLost
 
-__all__ = ["metadata", "tenants"]
+__all__ = ["metadata", "outbox", "tenants"]
 
 device_type = Table(
     "device_type",
@@ -38,6 +38,9 @@ device_type = Table(
     Column("executor", Text, nullable=False),
     Column("on_lost", Text),
     Column("max_runs", Integer),
+    Column("spec", Text),
+    column(Boolean, "public", "false"),
+    Column("max_qubits", Integer),
     CheckConstraint(words("on_lost", OnLost), name="on_lost"),
 )
 
@@ -101,12 +104,19 @@ batch = Table(
     Column("max_duration_s", Double),
     column(ARRAY(Text), "tags", "'{}'"),
     Column("shared", JSON, nullable=False),
+    Column("webhook", Text),
+    Column("options", JSON(none_as_null=True)),
     Column("reason", Text),
     column(Integer, "jobs_total", "0"),
     column(Integer, "jobs_left", "0"),
     column(Integer, "jobs_done", "0"),
     column(Integer, "jobs_failed", "0"),
     column(Integer, "jobs_canceled", "0"),
+    # `runs`: the values that its jobs have, ascending; `runs_upto`: how many have that or less.
+    column(ARRAY(Integer), "runs", "'{}'"),
+    column(ARRAY(Integer), "runs_upto", "'{}'"),
+    moment("jobs_first_at"),
+    moment("jobs_last_at"),
     moment("created_at", required=True),
     moment("updated_at", required=True),
     moment("admitted_at"),
@@ -203,6 +213,14 @@ job = Table(
     ),
     Index("job_window_idx", "window_id", postgresql_where=text("window_id IS NOT NULL")),
     Index("job_project_idx", "project_id", "id"),
+    Index(
+        "job_without_result_idx",
+        "project_id",
+        "status",
+        "id",
+        postgresql_include=["batch_id", "runs"],
+        postgresql_where=text("status IN ('ERROR', 'CANCELED')"),
+    ),
     Index(
         "job_interrupt_idx",
         "id",

@@ -1,6 +1,16 @@
-"""Tables of who may do what: projects, users, keys."""
+"""Tables of who may do what: projects, users, keys, and what signs their tokens."""
 
-from sqlalchemy import ARRAY, Column, ForeignKey, LargeBinary, Table, Text, Uuid
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+)
 
 from orchestrator.store.columns import metadata, moment
 
@@ -40,4 +50,13 @@ api_key = Table(
     Column("scopes", ARRAY(Text), nullable=False),
     moment("created_at", required=True),
     moment("revoked_at"),
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    moment("created_at", required=True),
+    CheckConstraint("id = 1", name="one_row"),
 )

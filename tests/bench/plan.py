@@ -21,6 +21,8 @@ class Plan:
     long_jobs: int
     long_rounds: int
     idle_s: float
+    listed_jobs: int
+    pages: int
 
 
 FULL: Final = Plan(
@@ -34,6 +36,8 @@ FULL: Final = Plan(
     long_jobs=30,
     long_rounds=3,
     idle_s=20,
+    listed_jobs=1_000_000,
+    pages=7,
 )
 QUICK: Final = Plan(
     link_rounds=3,
@@ -46,4 +50,6 @@ QUICK: Final = Plan(
     long_jobs=20,
     long_rounds=1,
     idle_s=8,
+    listed_jobs=100_000,
+    pages=3,
 )

@@ -287,11 +287,9 @@ def test_what_pulser_warns_of_reaches_the_user(executor: PulserExecutor) -> None
     assert any("duration" in said for said in result["warnings"])
 
 
-def test_a_register_too_large_to_emulate_is_refused(
-    executor: PulserExecutor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(PulserExecutor, "max_qubits", 1)
-    assert "2 atoms are too many: this device runs up to 1" in reason(executor, work(turn()))
+def test_a_register_too_large_to_emulate_is_refused() -> None:
+    small = PulserExecutor(max_qubits=1)
+    assert "2 atoms are too many: this device runs up to 1" in reason(small, work(turn()))
 
 
 def test_a_failed_job_leaves_the_next_one_of_its_batch_alone(executor: PulserExecutor) -> None:

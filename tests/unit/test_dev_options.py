@@ -15,7 +15,8 @@ def test_an_executor_may_be_named() -> None:
     ("text", "said"),
     [
         ("emu-a", "expected NAME:TYPE"),
-        ("a:B:c:d", "expected NAME:TYPE"),
+        ("a:B:c:d", "no executor 'c'"),
+        ("a:EMU_FREE:pulser:d", "option 'd': give NAME=VALUE; pulser has modulation"),
         ("Emu:EMU_FREE", "NAME 'Emu'"),
         (":EMU_FREE", "NAME ''"),
         ("emu-a:emu", "name its executor"),
@@ -31,4 +32,4 @@ def test_a_malformed_device_is_refused_with_a_reason(text: str, said: str) -> No
 
 def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(DevError, match=r"(?s)bad.*a: the name is given twice"):
-        parse_devices(["bad", "a:EMU_FREE", "a:EMU_MPS"])
+        parse_devices(["bad", "a:EMU_FREE", "a:EMU_TN"])

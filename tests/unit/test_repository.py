@@ -80,8 +80,9 @@ def test_no_lock_names_a_host() -> None:
 
 
 def test_every_locked_requirement_has_its_hash() -> None:
-    for stanza in re.split(r"\n(?=[a-z0-9])", (ROOT / "requirements.lock").read_text().strip()):
-        assert "--hash=sha256:" in stanza, stanza
+    for lock in tracked("*.lock"):
+        for stanza in re.split(r"\n(?=[a-z0-9])", lock.read_text().strip()):
+            assert "--hash=sha256:" in stanza, f"{name_of(lock)}: {stanza}"
 
 
 def test_no_file_names_a_place_on_one_persons_machine() -> None:

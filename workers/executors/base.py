@@ -23,9 +23,10 @@ class JobFailed(Exception):
 class Executor(Protocol):
     """One way to run a job, living in a child process that may be killed at any moment.
 
-    Constructed once per child with no arguments (heavy imports belong there, not at module
-    level). `run` returns JSON-ready data; raising `JobFailed` ends the job as ERROR with that
-    reason, any other exception does so with its type and text.
+    Constructed once per child (heavy imports belong there, not at module level), with what the
+    operator set by `--option`: keywords of type bool, int, float or str. `run` returns JSON-ready
+    data; raising `JobFailed` ends the job as ERROR with that reason, any other exception does so
+    with its type and text.
     """
 
     fresh_process: ClassVar[bool]

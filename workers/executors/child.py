@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from workers.executors import frames
@@ -54,6 +54,7 @@ class ChildOptions:
     executor: str
     mark: str
     max_result_bytes: int
+    options: Mapping[str, Any] = field(default_factory=dict)
     max_rss_mb: float | None = None
     kill_grace_s: float = 0.5
     start_s: float = 120.0
@@ -288,7 +289,8 @@ def _command(options: ChildOptions, fd: int) -> list[str]:
     # -P: the folder a worker happens to start in must not shadow anybody's imports.
     return [
         *(sys.executable, "-P", "-m", "workers.executors.host"),
-        *("--executor", options.executor, "--fd", str(fd), "--parent", str(os.getpid())),
+        *("--executor", options.executor, "--options", json.dumps(dict(options.options))),
+        *("--fd", str(fd), "--parent", str(os.getpid())),
         *("--max-result-bytes", str(options.max_result_bytes)),
         *("--max-rss-mb", str(options.max_rss_mb or 0.0), "--log-level", options.log_level),
     ]

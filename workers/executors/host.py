@@ -54,7 +54,7 @@ def main() -> int:
     logging.basicConfig(level=options.log_level, format="%(asctime)s executor %(message)s")
     sock = socket.socket(fileno=options.fd)
     try:
-        executor = load(options.executor)()
+        executor = load(options.executor)(**json.loads(options.options))
     except Exception as error:
         logger.exception("executor %s could not start", options.executor)
         frames.send(sock, Kind.NO_START, _text(error).encode())
@@ -141,6 +141,7 @@ def _die_with(parent: int) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--executor", required=True)
+    parser.add_argument("--options", default="{}")
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--max-result-bytes", type=int, required=True)

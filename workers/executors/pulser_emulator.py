@@ -4,19 +4,21 @@ import functools
 import inspect
 import json
 import math
+import random
+import sys
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
+import pulser
 from jsonschema.exceptions import ValidationError
 from pulser import Sequence
 from pulser.backend import BitStrings, EmulationConfig
 from pulser.backend.state import Eigenstate
-from pulser_simulation import QutipBackendV2, QutipConfig
 
 from workers.executors.base import JobFailed
 
@@ -25,16 +27,27 @@ from workers.executors.base import JobFailed
 inspect.cleandoc = functools.lru_cache(maxsize=4096)(inspect.cleandoc)
 
 AnySequence = Sequence[Any]
+AnyConfig = EmulationConfig[Any]
 END: Final = 1.0
+DEFAULT_BASIS: Final = "ground-rydberg"
 ONE_STATE: Final[dict[str, Eigenstate]] = {"ground-rydberg": "r", "digital": "h", "XY": "d"}
 
 
-def _options(*configs: type) -> set[str]:
-    return {name for config in configs for name in inspect.signature(config).parameters}
+# Progress would go to stdout; the others name files on this node.
+_NOT_FOR_USERS: Final = frozenset(
+    {"print_progress", "progress_bar", "log_file", "log_level", "autosave_prefix", "autosave_dt"}
+)
 
 
-# What other backends' configs carry besides would be refused; progress would go to stdout.
-_CONFIG_KEYS: Final = _options(EmulationConfig, QutipConfig) - {"print_progress", "progress_bar"}
+@functools.cache
+def _config_keys(config_type: type) -> frozenset[str]:
+    """What other backends' configs carry besides would be refused."""
+    known = {name for each in (EmulationConfig, config_type) for name in _parameters(each)}
+    return frozenset(known) - _NOT_FOR_USERS
+
+
+def _parameters(config_type: type) -> Iterable[str]:
+    return inspect.signature(config_type).parameters
 
 
 @contextmanager
@@ -56,18 +69,24 @@ def parse_sequence(sequence: object) -> AnySequence:
         raise JobFailed(f"the sequence cannot be read: {_where(error)}") from error
 
 
-def parse_config(config: object) -> QutipConfig:
-    """None gives the defaults: no noise, and 1000 shots where the job does not say."""
+def read_config(config: object, config_type: type) -> dict[str, Any]:
+    """Those of its options that this kind of config has. None gives the defaults: no noise, and
+    1000 shots where the job does not say."""
     if config is None:
-        return QutipConfig(observables=[BitStrings(evaluation_times=[END])])
+        config = EmulationConfig(observables=[BitStrings(evaluation_times=[END])])
+        config = config.to_abstract_repr()
     given = json.loads(config) if isinstance(config, str) else config
     if not isinstance(given, Mapping):
         raise JobFailed("the backend configuration must be a serialized Pulser EmulationConfig")
-    known = {key: value for key, value in given.items() if key in _CONFIG_KEYS}
+    return {key: value for key, value in given.items() if key in _config_keys(config_type)}
+
+
+def make_config(options: dict[str, Any], config_type: Any) -> AnyConfig:
     try:
-        return cast(QutipConfig, QutipConfig.from_abstract_repr(json.dumps(known)))
+        config: AnyConfig = config_type.from_abstract_repr(json.dumps(options))
     except ValidationError as error:
         raise JobFailed(f"the backend configuration cannot be read: {_where(error)}") from error
+    return config
 
 
 def _where(error: ValidationError) -> str:
@@ -86,7 +105,7 @@ class Program:
     """What the jobs of a batch have in common."""
 
     sequence: AnySequence
-    config: QutipConfig
+    config: AnyConfig
 
     def build(self, variables: Mapping[str, Any]) -> AnySequence:
         """The sequence of one job; `variables` may hold the `qubits` of a mappable register."""
@@ -141,29 +160,31 @@ def _check_finite(name: str, value: Any) -> None:
 
 
 def _one_state(sequence: AnySequence) -> Eigenstate | None:
-    """Pulser infers it while a sequence addresses one basis; with two it has to be told."""
+    """Pulser infers it while the pulses address one basis; with two it has to be told."""
     bases = {channel.basis for channel in sequence.declared_channels.values()}
-    if len(bases) < 2 or not sequence.is_measured():
+    if len(bases) < 2 or len(pulser.sampler.sample(sequence).used_bases) < 2:
         return None
-    return ONE_STATE[sequence.get_measurement_basis()]
+    measured = sequence.get_measurement_basis() if sequence.is_measured() else DEFAULT_BASIS
+    return ONE_STATE[measured]
 
 
 @dataclass(frozen=True)
 class Observed:
     """`counter` is the tag of the sampling that becomes the job's counts; it has `shots`."""
 
-    config: QutipConfig
+    config: AnyConfig
     counter: str
     samplers: list[str]
     shots: int
 
 
-def sample(sequence: AnySequence, observed: Observed, *, seed: int | None) -> dict[str, Any]:
+def sample(
+    backend: Any, sequence: AnySequence, observed: Observed, *, seed: int | None
+) -> dict[str, Any]:
     """JSON-ready; `counter` is read from `results`, so that they cannot disagree."""
     stream = np.random.SeedSequence(seed)
-    # Pulser draws from numpy's global state, which forked or equally seeded processes share.
-    np.random.seed(stream.generate_state(8))
-    results = QutipBackendV2(sequence, config=observed.config).run()
+    _reseed(stream)
+    results = backend(sequence, config=observed.config).run()
     found: dict[str, Any] = json.loads(results.to_abstract_repr(skip_validation=True))
     generator = np.random.default_rng(stream.spawn(1)[0])
     for tag in observed.samplers:
@@ -179,6 +200,16 @@ def sample(sequence: AnySequence, observed: Observed, *, seed: int | None) -> di
         "total_duration": found["total_duration"],
         "tags": sorted(found["tagmap"]),
     }
+
+
+def _reseed(stream: np.random.SeedSequence) -> None:
+    """Emulators draw from global states, which forked or equally seeded processes share: torch
+    starts from the same one in every process."""
+    words = stream.generate_state(8)
+    np.random.seed(words)
+    random.seed(words.tobytes())
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(int(words[0]))
 
 
 def _thin(counts: dict[str, int], shots: int, generator: np.random.Generator) -> dict[str, int]:

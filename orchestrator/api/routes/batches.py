@@ -14,7 +14,7 @@ from orchestrator.api.openapi import shows
 from orchestrator.api.parameters import DEFAULT, Cursor, Limit, Moment, Reads, refuse_unknown
 from orchestrator.api.posting import Post, posting
 from orchestrator.api.results import JobResult
-from orchestrator.services import append, cancel, close, rebatch, revive, submit, tag
+from orchestrator.services import append, cancel, close, examine, rebatch, revive, submit, tag
 from orchestrator.store.listings import get_batch, list_batches
 from orchestrator.store.listings_jobs import first_jobs, these_jobs
 from orchestrator.store.listings_reading import Reader, reading
@@ -41,13 +41,20 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"], dependencies=[Depends
 @router.post("", status_code=201, responses=shows(BatchCreated, 201))
 def create_batch(post: Annotated[Post[BatchIn], posting(Scope.SUBMIT, BatchIn)]) -> Response:
     """Submit a batch: all of it is accepted, or none. It runs when its turn comes."""
-    caller = post.caller
+    caller, given = post.caller, post.body
+    due = examine.is_due(given.jobs, given.sequence)
 
     def decide(tx: Transaction) -> Report:
-        batch = submit.submit(post.core, tx, caller.project, caller.user, post.body)
-        return {"batch": str(batch), "jobs": len(post.body.jobs)}
+        batch = submit.submit(post.core, tx, caller.project, caller.user, given)
+        return {"batch": str(batch), "jobs": len(given.jobs)}
 
-    return post.run(decide, _created(caller), status=201, location=_location)
+    return post.run(
+        decide,
+        _created(caller),
+        status=201,
+        location=_location,
+        before=(lambda: examine.examine(post.core, given)) if due else None,
+    )
 
 
 @router.post("/cancel", responses=shows(BatchCancelReport))
@@ -127,16 +134,22 @@ def add_jobs(
     batch_id: UUID, post: Annotated[Post[JobsIn], posting(Scope.SUBMIT, JobsIn)]
 ) -> Response:
     """Append jobs to an open batch, in order."""
-    project = post.caller.project
+    project, new = post.caller.project, post.body.jobs
+    due = examine.is_due(new)
 
     def decide(tx: Transaction) -> Report:
-        added = append.append(post.core, tx, project, batch_id, post.body.jobs)
+        added = append.append(post.core, tx, project, batch_id, new)
         return {"jobs": [str(job) for job in added]}
 
     def answer(connection: Reader, report: Report) -> str:
         return added_text(these_jobs(connection, project, [UUID(job) for job in report["jobs"]]))
 
-    return post.run(decide, answer, status=201)
+    return post.run(
+        decide,
+        answer,
+        status=201,
+        before=(lambda: examine.examine_jobs(post.core, project, batch_id, new)) if due else None,
+    )
 
 
 @router.post("/{batch_id}/jobs/cancel", responses=shows(CancelReport))

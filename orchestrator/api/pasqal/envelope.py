@@ -1,0 +1,100 @@
+"""What this door answers: one envelope for what went well, one for what did not."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from orchestrator.api.flaws import flaws_in
+from orchestrator.api.problems import HEADERS, status_of
+from orchestrator.errors import Flaw, HoldfastError, NotFound, Rejected
+
+_WORDS: Final = {
+    404: "there is nothing at this address",
+    405: "this address does not take that method",
+}
+
+
+def success(
+    data: Any,
+    *,
+    pagination: Mapping[str, int] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    body = {"status": "success", "message": "OK.", "code": "200", "data": data}
+    if pagination is not None:
+        body["pagination"] = pagination
+    return Response(to_json(body), media_type="application/json", headers=headers)
+
+
+def failure(
+    status: int, description: str | Sequence[Mapping[str, Any]], code: str = ""
+) -> Response:
+    """A JSON object whatever happens: the client's typed errors are made from it."""
+    body = {
+        "status": "fail" if status < 500 else "error",
+        "message": HTTPStatus(status).phrase,
+        "code": str(status),
+        "data": {"description": description, "type": code},
+    }
+    return Response(
+        to_json(body),
+        status_code=status,
+        media_type="application/json",
+        headers=HEADERS.get(status, {}),
+    )
+
+
+def failure_of(error: HoldfastError) -> Response:
+    if isinstance(error, Rejected):
+        return failure(422, [_described(flaw) for flaw in error.flaws], error.code)
+    return failure(status_of(error), str(error), error.code)
+
+
+def broken() -> Response:
+    return failure(500, "something broke on our side; the log knows this request's id", "internal")
+
+
+def too_slow() -> Response:
+    return failure(503, "no answer in time; try again in a few seconds", "unavailable")
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(HoldfastError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(HTTPException, _of_router)
+
+
+def _described(flaw: Flaw) -> dict[str, Any]:
+    """`jobs[3].runs` is `["body", "jobs", 3, "runs"]`."""
+    loc: list[str | int] = ["body"]
+    for part in flaw.field.replace("[", ".[").split("."):
+        if part.startswith("[") and part[1:-1].isdecimal():
+            loc.append(int(part[1:-1]))
+        elif part and part != "body":
+            loc.append(part)
+    return {"loc": loc, "msg": f"{flaw.field}: {flaw.message}", "type": "value_error"}
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)
+    return failure_of(error)
+
+
+async def _of_parameters(request: Request, error: Exception) -> Response:
+    """An id that cannot be one names nothing that exists."""
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["loc"][0] == "path" for each in found):
+        return failure_of(NotFound("there is nothing with such an id"))
+    return failure_of(Rejected(flaws_in([{**each, "loc": each["loc"][1:]} for each in found])))
+
+
+async def _of_router(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return failure(error.status_code, _WORDS.get(error.status_code, str(error.detail)))
