@@ -80,7 +80,7 @@ _CLAUSES: Final = {
     "user_ids": "user_id = ANY(:user_ids)",
     "device_types": "device_type = ANY(:device_types)",
     "statuses": "status = ANY(:statuses)",
-    "open": "open = :open",
+    "open": "(open AND ended_at IS NULL) = :open",
     "signs": "sign(priority) = ANY(:signs)",
     "tag": "tags @> ARRAY[CAST(:tag AS text)]",
     "min_jobs": "jobs_total >= :min_jobs",
@@ -88,6 +88,19 @@ _CLAUSES: Final = {
     "start_date": "created_at >= :start_date",
     "end_date": "created_at <= :end_date",
 }
+_COLUMNS: Final = """
+    b.id, b.seq, b.project_id, b.user_id, b.name, b.device_type,
+    ARRAY(SELECT d.name FROM device d WHERE d.seat = b.id ORDER BY d.name) AS devices,
+    b.status, b.open, b.priority, b.tags, b.parent_id, b.reason, b.webhook, b.options,
+    b.jobs_total, b.jobs_left, COALESCE(running.n, 0) AS jobs_running, b.jobs_done,
+    b.jobs_failed, b.jobs_canceled, b.created_at, b.updated_at, b.admitted_at, b.started_at,
+    b.ended_at
+"""
+_RUNNING: Final = """
+    SELECT j.batch_id, count(*) AS n
+    FROM "window" w JOIN job j ON j.window_id = w.id WHERE j.status = 'RUNNING'
+    GROUP BY j.batch_id
+"""
 _PAGE: Final = """
     WITH found AS MATERIALIZED (
         SELECT id, created_at, seq FROM batch WHERE project_id = ANY(:projects) {clauses}
@@ -95,17 +108,8 @@ _PAGE: Final = """
         SELECT count(*) AS total FROM found
     ), page AS MATERIALIZED (
         SELECT id FROM found ORDER BY created_at {order}, seq {order} OFFSET :offset LIMIT :limit
-    ), running AS (
-        SELECT j.batch_id, count(*) AS n
-        FROM "window" w JOIN job j ON j.window_id = w.id WHERE j.status = 'RUNNING'
-        GROUP BY j.batch_id
-    )
-    SELECT counted.total, b.id, b.seq, b.project_id, b.user_id, b.name, b.device_type,
-        ARRAY(SELECT d.name FROM device d WHERE d.seat = b.id ORDER BY d.name) AS devices,
-        b.status, b.open, b.priority, b.tags, b.parent_id, b.reason, b.webhook, b.options,
-        b.jobs_total, b.jobs_left, COALESCE(running.n, 0) AS jobs_running, b.jobs_done,
-        b.jobs_failed, b.jobs_canceled, b.created_at, b.updated_at, b.admitted_at, b.started_at,
-        b.ended_at
+    ), running AS ({running})
+    SELECT counted.total, {columns}
     FROM counted LEFT JOIN (page JOIN batch b ON b.id = page.id) ON true
         LEFT JOIN running ON running.batch_id = b.id
     ORDER BY b.created_at {order}, b.seq {order}
@@ -123,9 +127,28 @@ def find_batches(
 ) -> Found[FoundBatch]:
     """Of these projects only, whatever is wanted."""
     given = _given(projects, wanted)
-    statement = _PAGE.format(clauses=every(_CLAUSES, given), order=order)
+    clauses = every(_CLAUSES, given)
+    statement = _PAGE.format(clauses=clauses, order=order, columns=_COLUMNS, running=_RUNNING)
     rows = connection.execute(text(statement), {**given, "offset": offset, "limit": limit}).all()
     return Found([FoundBatch(*row[1:]) for row in rows if row.id is not None], rows[0].total)
+
+
+_THESE: Final = text(
+    f"""
+    WITH running AS ({_RUNNING})
+    SELECT {_COLUMNS} FROM batch b LEFT JOIN running ON running.batch_id = b.id
+    WHERE b.id = ANY(:ids) AND b.project_id = ANY(:projects)
+    """
+)
+
+
+def these_batches(
+    connection: Reader, projects: Sequence[UUID], ids: Sequence[UUID]
+) -> list[FoundBatch]:
+    """In the order of `ids`; another project's are not there."""
+    rows = connection.execute(_THESE, {"ids": list(ids), "projects": list(projects)})
+    found = {row.id: FoundBatch(*row) for row in rows}
+    return [found[each] for each in ids if each in found]
 
 
 def _given(projects: Sequence[UUID], wanted: BatchesWanted) -> dict[str, Any]:

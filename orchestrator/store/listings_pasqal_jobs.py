@@ -53,6 +53,11 @@ class FoundJob:
     ended_at: datetime | None
 
 
+_COLUMNS: Final = """
+    j.id, j.batch_id, j.project_id, j.ordinal, j.status, j.runs,
+    j.payload->'variables' AS variables, j.payload->'sequence' AS sequence, j.parent_id,
+    j.reason, j.created_at, j.started_at, j.ended_at
+"""
 _OF_BATCH: Final = {
     "user_ids": "b.user_id = ANY(:user_ids)",
     "batch_ids": "b.id = ANY(:batch_ids)",
@@ -154,9 +159,7 @@ _PAGE: Final = """
         OFFSET (SELECT skip - before.n FROM asked, before)
         LIMIT (SELECT stop - skip FROM asked)
     )
-    SELECT counted.total, j.id, j.batch_id, j.project_id, j.ordinal, j.status, j.runs,
-        j.payload->'variables' AS variables, j.payload->'sequence' AS sequence, j.parent_id,
-        j.reason, j.created_at, j.started_at, j.ended_at
+    SELECT counted.total, {columns}
     FROM counted LEFT JOIN (page JOIN job j ON j.id = page.id) ON true
     ORDER BY j.created_at {order}, j.batch_id {order}, j.ordinal {order}
 """
@@ -184,7 +187,7 @@ def find_jobs(
     }
     held = _BY_ID if "ids" in given else _BY_BATCH
     skip, stop = _SKIP[order]
-    statement = _PAGE.format(held=held, skip=skip, stop=stop, order=order)
+    statement = _PAGE.format(held=held, skip=skip, stop=stop, order=order, columns=_COLUMNS)
     statement = statement.format(**clauses, **_sums(given), **_hull(given))
     rows = connection.execute(text(statement), {**given, "offset": offset, "limit": limit}).all()
     found = [FoundJob(*row[1:]) for row in rows if row.id is not None]
@@ -230,3 +233,21 @@ def _hull(given: Mapping[str, Any]) -> dict[str, str]:
         whole.append(f"{last} <= :end_date")
         last = f"LEAST({last}, :end_date)"
     return {"first_at": first, "last_at": last, "whole": " AND ".join(whole) or "true"}
+
+
+_THESE: Final = text(
+    f"SELECT {_COLUMNS} FROM job j WHERE j.id = ANY(:ids) AND j.project_id = ANY(:projects)"
+)
+_ALL: Final = text(f"SELECT {_COLUMNS} FROM job j WHERE j.batch_id = :batch ORDER BY j.ordinal")
+
+
+def these_jobs(connection: Reader, projects: Sequence[UUID], ids: Sequence[UUID]) -> list[FoundJob]:
+    """In the order of `ids`; another project's are not there."""
+    rows = connection.execute(_THESE, {"ids": list(ids), "projects": list(projects)})
+    found = {row.id: FoundJob(*row) for row in rows}
+    return [found[each] for each in ids if each in found]
+
+
+def jobs_of(connection: Reader, batch: UUID) -> list[FoundJob]:
+    """All of them, in the order of submission."""
+    return [FoundJob(*row) for row in connection.execute(_ALL, {"batch": batch})]

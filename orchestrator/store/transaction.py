@@ -19,7 +19,10 @@ _CLOCK = text("SELECT clock_timestamp()")
 
 
 def connect(database_url: str, *, pool_size: int = 10) -> Engine:
-    """Statements give up after 30 s, locks after 10 s, a dead server after seconds, not hours."""
+    """Statements give up after 30 s, locks after 10 s, a dead server after seconds, not hours.
+
+    To compile a listing takes Postgres longer than to run it, hence no JIT.
+    """
     return create_engine(
         database_url,
         pool_size=pool_size,
@@ -32,7 +35,7 @@ def connect(database_url: str, *, pool_size: int = 10) -> Engine:
             "tcp_user_timeout": 10_000,
             "keepalives_idle": 10,
             "options": "-c statement_timeout=30s -c lock_timeout=10s"
-            " -c idle_in_transaction_session_timeout=30s",
+            " -c idle_in_transaction_session_timeout=30s -c jit=off",
         },
     )
 

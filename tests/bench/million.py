@@ -46,9 +46,9 @@ _OWNERS: LiteralString = """
 _PLAN: LiteralString = """
     CREATE TEMP TABLE plan AS
     SELECT n, gen_random_uuid() AS id,
-        lpad(CASE WHEN random() < 0.85 THEN '0' ELSE to_hex(1 + n % 3) END, 32, '0')::uuid
+        lpad(CASE WHEN random() < 0.85 THEN '0' ELSE to_hex(1 + mod(n, 3)) END, 32, '0')::uuid
             AS project_id,
-        lpad(to_hex(n % 6), 32, '0')::uuid AS user_id, random() < 0.5 AS same_runs,
+        lpad(to_hex(mod(n, 6)), 32, '0')::uuid AS user_id, random() < 0.5 AS same_runs,
         timestamptz '2026-01-01' + n * interval '60 days' / %(batches)s AS created_at,
         CASE WHEN random() < 0.2 THEN interval '3 hours' ELSE interval '0' END AS span,
         n > 0.99 * %(batches)s AS waits
@@ -57,8 +57,8 @@ _PLAN: LiteralString = """
 _BATCHES: LiteralString = """
     INSERT INTO batch (id, project_id, user_id, device_type, open, preemptible, idle_timeout_s,
         tags, created_at, updated_at, shared)
-    SELECT id, project_id, user_id, CASE WHEN n % 3 = 0 THEN 'FRESNEL' ELSE 'EMU_FREE' END,
-        false, true, 300, CASE WHEN n % 50 = 0 THEN '{rare}' ELSE ARRAY['t' || n % 7] END,
+    SELECT id, project_id, user_id, CASE WHEN mod(n, 3) = 0 THEN 'FRESNEL' ELSE 'EMU_FREE' END,
+        false, true, 300, CASE WHEN mod(n, 50) = 0 THEN '{rare}' ELSE ARRAY['t' || mod(n, 7)] END,
         created_at, created_at, json_build_object('sequence', (
             SELECT string_agg(md5(n || ' ' || part), '') FROM generate_series(1, 40) AS part
         ))
@@ -73,7 +73,8 @@ _JOBS: LiteralString = """
         CASE WHEN status <> 'PENDING' THEN at END
     FROM (
         SELECT plan.*, ordinal, created_at + span * ordinal / %(jobs)s AS at,
-            CASE WHEN same_runs THEN 100 * (1 + n % 10) ELSE 1 + (random() * 1999)::int END AS runs,
+            CASE WHEN same_runs THEN 100 * (1 + mod(n, 10))
+                ELSE 1 + (random() * 1999)::int END AS runs,
             CASE WHEN waits THEN 'PENDING' WHEN chance < 0.01 THEN 'ERROR'
                 WHEN chance < 0.015 THEN 'CANCELED' ELSE 'DONE' END AS status
         FROM plan, LATERAL (
@@ -108,7 +109,7 @@ def filled(ground: Ground, shape: Shape) -> Generator[Engine]:
         given = {"batches": shape.batches, "jobs": shape.jobs_each}
         connection.execute(_OWNERS)
         for statement in (_PLAN, _BATCHES, _JOBS, _COUNTS):
-            connection.execute(statement, given if "%(" in statement else None)
+            connection.execute(statement, given)
         migrations.upgrade(url)
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -9,14 +10,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from orchestrator.services.append import append
 from orchestrator.services.core import Core
 from orchestrator.store.listings_numbered import Found, Order
 from orchestrator.store.listings_pasqal_batches import BatchesWanted, FoundBatch, find_batches
 from orchestrator.store.listings_pasqal_jobs import FoundJob, JobsWanted, find_jobs
 from orchestrator.store.listings_reading import reading
+from schemas.job import JobIn
 from schemas.words import BatchStatus, JobStatus
 from tests.integration.past import THIRD_PROJECT, UNSERVED, USERS, Past
-from tests.integration.puppet import OTHER_PROJECT, PROJECT, TYPE
+from tests.integration.puppet import OTHER_PROJECT, PROJECT, TYPE, call, new_batch
 
 MINE = [PROJECT, THIRD_PROJECT]
 DIALECT = ["PENDING", "RUNNING", "DONE", "CANCELED", "TIMED_OUT", "ERROR"]
@@ -232,3 +235,14 @@ def test_what_a_batch_remembers_of_its_jobs_is_what_its_jobs_are(core: Core) -> 
         assert batch["runs_upto"] == [sum(r <= value for r in runs) for value in batch["runs"]]
         assert batch["jobs_first_at"] == min(moments, default=None)
         assert batch["jobs_last_at"] == max(moments, default=None)
+
+
+def test_calls_at_the_same_time_lose_none_of_each_others_jobs(core: Core) -> None:
+    past = Past(core, 9)
+    batch = new_batch(core, 1, open=True)
+    bodies = [[JobIn(runs=runs, payload={})] * 2 for runs in (5, 3, 5, 9, 3, 5)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda new: call(core, append, PROJECT, batch, new), bodies))
+    (row,) = past.batches()
+    assert (row["runs"], row["runs_upto"]) == ([3, 5, 9], [4, 10, 12])
+    assert jobs(core, JobsWanted(max_runs=5), 0, 1, "ASC").total == 10

@@ -19,6 +19,9 @@ from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 from orchestrator.embedded.process import ended_within, kill_group, spawn
 from tests.waiting import until
 
+Cloud = Any
+"""A `PasqalCloudClient`; the programs of its users are not typed either."""
+
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 WORDS = (
     *("dev", "--port", "0", "--no-flower", "--idle-timeout", "12"),
@@ -79,7 +82,14 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder = tmp_path_factory.mktemp("dev")
     ready, log = folder / "ready.json", folder / "dev.log"
     env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
-    words = [HOLDFAST, *WORDS, "--data-dir", str(folder / "data"), "--ready-file", str(ready)]
+    words: list[str | Path] = [
+        HOLDFAST,
+        *WORDS,
+        "--data-dir",
+        str(folder / "data"),
+        "--ready-file",
+        str(ready),
+    ]
     stack = spawn(words, log=log, death_signal=signal.SIGTERM, env=env)
     try:
         until(lambda: ready.exists() or stack.poll() is not None, 90)

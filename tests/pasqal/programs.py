@@ -1,6 +1,7 @@
 """Pulser programs that the tests submit, and what an exact calculation says of them."""
 
 import dataclasses
+import math
 from itertools import product
 from typing import Any
 from uuid import uuid4
@@ -12,8 +13,10 @@ from pulser.devices import AnalogDevice, MockDevice
 from pulser.register.special_layouts import TriangularLatticeLayout
 from pulser_simulation import QutipBackendV2, QutipConfig
 
+Program = Sequence[Any]
 
-def fixed(atoms: int = 2, *, amplitude: float = 2.0, duration: int = 400) -> Sequence:
+
+def fixed(atoms: int = 2, *, amplitude: float = 2.0, duration: int = 400) -> Program:
     """A line of atoms under one global pulse, without a measurement."""
     register = Register({f"q{n}": (7.0 * n, 0.0) for n in range(atoms)})
     sequence = Sequence(register, MockDevice)
@@ -22,7 +25,7 @@ def fixed(atoms: int = 2, *, amplitude: float = 2.0, duration: int = 400) -> Seq
     return sequence
 
 
-def parametrized(atoms: int = 2) -> Sequence:
+def parametrized(atoms: int = 2) -> Program:
     """One variable: `omega_max`."""
     sequence = Sequence(Register({f"q{n}": (7.0 * n, 0.0) for n in range(atoms)}), MockDevice)
     sequence.declare_channel("rydberg", "rydberg_global")
@@ -31,7 +34,7 @@ def parametrized(atoms: int = 2) -> Sequence:
     return sequence
 
 
-def mappable() -> Sequence:
+def mappable() -> Program:
     """Seed 001's: 30 qubits on a layout of 100 traps."""
     layout = TriangularLatticeLayout(n_traps=100, spacing=5)
     sequence = Sequence(layout.make_mappable_register(n_qubits=30), MockDevice)
@@ -40,7 +43,7 @@ def mappable() -> Sequence:
     return sequence
 
 
-def one_sided() -> Sequence:
+def one_sided() -> Program:
     """Only the first of two far atoms is excited: tells the order of the bits."""
     sequence = Sequence(Register({"q0": (0.0, 0.0), "q1": (60.0, 0.0)}), MockDevice)
     sequence.declare_channel("local", "rydberg_local", initial_target="q0")
@@ -48,7 +51,7 @@ def one_sided() -> Sequence:
     return sequence
 
 
-def for_qpu(device: Any = None) -> Sequence:
+def for_qpu(device: Any = None) -> Program:
     """Written for the QPU-like device: a layout, one global channel."""
     device = device or fresnel()
     layout = TriangularLatticeLayout(n_traps=61, spacing=6)
@@ -63,10 +66,10 @@ def fresnel() -> Any:
     return dataclasses.replace(AnalogDevice, name="FRESNEL")
 
 
-def exact(sequence: Sequence, **variables: Any) -> dict[str, float]:
+def exact(sequence: Program, **variables: Any) -> dict[str, float]:
     """Probability of each bitstring at the end, leftmost the first atom."""
     built = sequence.build(**variables) if variables else sequence
-    results = QutipBackendV2(built, config=QutipConfig(observables=[StateResult()])).run()
+    results: Any = QutipBackendV2(built, config=QutipConfig(observables=[StateResult()])).run()
     found = results.final_state.bitstring_probabilities(one_state="r", cutoff=0)
     atoms = len(built.register.qubit_ids)
     return {bits: found.get(bits, 0.0) for bits in map("".join, product("01", repeat=atoms))}
@@ -81,7 +84,8 @@ def distance(counter: dict[str, int], probabilities: dict[str, float]) -> float:
 def bound(outcomes: int, shots: int, confidence: float = 1 - 1e-6) -> float:
     """What that distance stays under with this confidence: its mean is at most half the square
     root of outcomes/shots, and one shot moves it by at most 1/shots (McDiarmid)."""
-    return 0.5 * (outcomes / shots) ** 0.5 + (np.log(1 / (1 - confidence)) / (2 * shots)) ** 0.5
+    spread = math.sqrt(math.log(1 / (1 - confidence)) / (2 * shots))
+    return 0.5 * math.sqrt(outcomes / shots) + spread
 
 
 def unique() -> list[str]:

@@ -3,10 +3,10 @@
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from pasqal_cloud.batch import Batch
 from pasqal_cloud.errors import (
     BatchCancellingError,
     BatchClosingError,
@@ -31,7 +31,7 @@ from pasqal_cloud.utils.filters import (
 )
 from pulser.backend import Results
 
-from tests.pasqal.conftest import Dev
+from tests.pasqal.conftest import Cloud, Dev
 from tests.pasqal.programs import distance, exact, fixed, parametrized, unique
 
 PUBLIC = {
@@ -45,13 +45,13 @@ JOBS = [{"runs": 10 + n, "variables": {"omega_max": 1.0 + n}} for n in range(3)]
 NOWHERE = str(uuid4())
 
 
-def submitted(cloud: PasqalCloudClient, **options: object) -> Batch:
+def submitted(cloud: Cloud, **options: Any) -> Any:
     given = {"device_type": "EMU_FREE", "tags": unique(), **options}
     return cloud.create_batch(parametrized().to_abstract_repr(), JOBS, **given)
 
 
 @pytest.fixture
-def held(cloud: PasqalCloudClient) -> Iterator[Batch]:
+def held(cloud: Cloud) -> Iterator[Any]:
     """A batch that keeps the device busy, so that those after it wait."""
     batch = submitted(cloud, open=True)
     yield batch
@@ -63,7 +63,7 @@ def test_no_method_of_the_client_is_forgotten_here() -> None:
     assert {name for name, _ in found if not name.startswith("_")} == PUBLIC
 
 
-def test_who_one_is(cloud: PasqalCloudClient, by_key: PasqalCloudClient, dev: Dev) -> None:
+def test_who_one_is(cloud: Cloud, by_key: Cloud, dev: Dev) -> None:
     assert [p.id for p in cloud.get_all_projects()] == [dev.project_id]
     assert [p.id for p in by_key.get_all_projects()] == [dev.project_id]
     assert cloud.switch_to_project(dev.project_id) == dev.project_id
@@ -73,12 +73,12 @@ def test_who_one_is(cloud: PasqalCloudClient, by_key: PasqalCloudClient, dev: De
     assert by_key.user_token() == dev.api_key
 
 
-def test_specs_are_public_too(cloud: PasqalCloudClient, dev: Dev) -> None:
+def test_specs_are_public_too(cloud: Cloud, dev: Dev) -> None:
     nobody = PasqalCloudClient(endpoints=dev.endpoints)
     assert nobody.get_device_specs_dict() == cloud.get_device_specs_dict()
 
 
-def test_batches_are_made_followed_and_closed(cloud: PasqalCloudClient) -> None:
+def test_batches_are_made_followed_and_closed(cloud: Cloud) -> None:
     batch = submitted(cloud, open=True)
     assert cloud.add_jobs(batch.id, JOBS[:1], wait=True).jobs_count == 4
     assert cloud.get_batch_status(batch.id) is BatchStatus.RUNNING
@@ -90,7 +90,7 @@ def test_batches_are_made_followed_and_closed(cloud: PasqalCloudClient) -> None:
     assert cloud.get_batch(batch.id).jobs_count_per_status["DONE"] == 4
 
 
-def test_jobs_are_followed(cloud: PasqalCloudClient) -> None:
+def test_jobs_are_followed(cloud: Cloud) -> None:
     batch = submitted(cloud)
     last = batch.ordered_jobs[-1].id
     assert cloud.get_job(last, wait=True).status == "DONE"
@@ -99,7 +99,7 @@ def test_jobs_are_followed(cloud: PasqalCloudClient) -> None:
     assert (job.batch_id, job.runs, job.errors, job.sequence) == (batch.id, 12, None, None)
 
 
-def test_results_agree_with_each_other(cloud: PasqalCloudClient) -> None:
+def test_results_agree_with_each_other(cloud: Cloud) -> None:
     job = submitted(cloud, wait=True).ordered_jobs[0]
     whole = job.full_result
     assert whole is not None
@@ -108,14 +108,14 @@ def test_results_agree_with_each_other(cloud: PasqalCloudClient) -> None:
     assert results.final_bitstrings == whole["counter"]
 
 
-def test_results_come_when_the_job_is_done(cloud: PasqalCloudClient, held: Batch) -> None:
+def test_results_come_when_the_job_is_done(cloud: Cloud, held: Any) -> None:
     waiting = submitted(cloud)
     assert waiting.ordered_jobs[0].full_result is None
     assert waiting.ordered_jobs[0].result is None
     waiting.cancel()
 
 
-def test_waiting_jobs_and_batches_are_canceled(cloud: PasqalCloudClient, held: Batch) -> None:
+def test_waiting_jobs_and_batches_are_canceled(cloud: Cloud, held: Any) -> None:
     waiting, other, third = (submitted(cloud) for _ in range(3))
     first, second, _ = waiting.ordered_jobs
     assert cloud.cancel_job(first.id).status == "CANCELED"
@@ -131,12 +131,12 @@ def test_waiting_jobs_and_batches_are_canceled(cloud: PasqalCloudClient, held: B
     assert cloud.cancel_batch(third.id).status == "CANCELED"
 
 
-def test_batches_are_listed_by_every_filter(cloud: PasqalCloudClient) -> None:
+def test_batches_are_listed_by_every_filter(cloud: Cloud) -> None:
     tag = unique()
     batch = submitted(cloud, tags=tag, open=True)
     closed = submitted(cloud, tags=tag)
 
-    def found(**filters: object) -> list[str]:
+    def found(**filters: Any) -> list[str]:
         page = cloud.get_batches(filters=BatchFilters(**{"tag": tag[0], **filters}))
         assert page.total == len(page.results)
         return [each.id for each in page.results]
@@ -160,16 +160,16 @@ def test_batches_are_listed_by_every_filter(cloud: PasqalCloudClient) -> None:
     batch.close()
 
 
-def test_failed_jobs_are_found_by_their_errors(cloud: PasqalCloudClient) -> None:
+def test_failed_jobs_are_found_by_their_errors(cloud: Cloud) -> None:
     batch = submitted(cloud, wait=True)
 
-    def total(errors: bool) -> int:
+    def total(errors: bool) -> Any:
         return cloud.get_jobs(filters=JobFilters(batch_id=batch.id, errors=errors)).total
 
     assert (total(True), total(False)) == (0, 3)
 
 
-def test_a_workload_is_made_followed_and_canceled(cloud: PasqalCloudClient, held: Batch) -> None:
+def test_a_workload_is_made_followed_and_canceled(cloud: Cloud, held: Any) -> None:
     config = {"sequence": fixed().to_abstract_repr(), "runs": 500, "case": unique()}
     made = cloud.create_workload("pulser", "EMU_FREE", config)
     assert (made.status, made.workload_type, made.config) == ("PENDING", "pulser", config)
@@ -203,8 +203,8 @@ def test_a_workload_is_made_followed_and_canceled(cloud: PasqalCloudClient, held
     ],
 )
 def test_what_is_not_there_raises_the_clients_own_error(
-    cloud: PasqalCloudClient,
-    call: Callable[[PasqalCloudClient], object],
+    cloud: Cloud,
+    call: Callable[[Cloud], object],
     error: type[BaseException],
 ) -> None:
     with pytest.raises(error):

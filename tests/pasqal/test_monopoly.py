@@ -1,17 +1,15 @@
 """A device belongs to one batch at a time, as the user of the client sees it."""
 
 from datetime import datetime
+from typing import Any
 
-from pasqal_cloud.batch import Batch
-from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
-
-from tests.pasqal.conftest import Dev
+from tests.pasqal.conftest import Cloud, Dev
 from tests.pasqal.programs import fixed, unique
 
 JOBS = [{"runs": 20}] * 5
 
 
-def spans(batch: Batch) -> list[tuple[datetime, datetime]]:
+def spans(batch: Any) -> list[tuple[datetime, datetime]]:
     return [
         (
             datetime.fromisoformat(job.start_timestamp or ""),
@@ -21,13 +19,13 @@ def spans(batch: Batch) -> list[tuple[datetime, datetime]]:
     ]
 
 
-def submitted(cloud: PasqalCloudClient, **options: object) -> Batch:
+def submitted(cloud: Cloud, **options: Any) -> Any:
     sequence = fixed().to_abstract_repr()
     return cloud.create_batch(sequence, JOBS, device_type="EMU_FREE", tags=unique(), **options)
 
 
 def test_two_batches_never_overlap_and_the_second_begins_after_close(
-    cloud: PasqalCloudClient, dev: Dev
+    cloud: Cloud, dev: Dev
 ) -> None:
     held = submitted(cloud, open=True)
     waiting = submitted(cloud)
@@ -44,7 +42,7 @@ def test_two_batches_never_overlap_and_the_second_begins_after_close(
     assert first[-1][1] <= closed <= began <= second[0][0]
 
 
-def test_batches_of_two_types_run_side_by_side(cloud: PasqalCloudClient, dev: Dev) -> None:
+def test_batches_of_two_types_run_side_by_side(cloud: Cloud, dev: Dev) -> None:
     held = submitted(cloud, open=True)
     free = cloud.get_device_specs_dict()
     assert {"EMU_FREE", "FRESNEL"} <= free.keys()
@@ -56,7 +54,7 @@ def test_batches_of_two_types_run_side_by_side(cloud: PasqalCloudClient, dev: De
     held.close()
 
 
-def test_batches_run_in_the_order_of_their_submission(cloud: PasqalCloudClient, dev: Dev) -> None:
+def test_batches_run_in_the_order_of_their_submission(cloud: Cloud, dev: Dev) -> None:
     batches = [submitted(cloud) for _ in range(4)]
     for batch in batches:
         dev.until_over(batch.id, 40)

@@ -1,8 +1,6 @@
-"""pasqal-cloud 0.22.0, through pulser-pasqal and by itself: programs in an environment of its own,
-because both pin what the newest client cannot use."""
+"""pasqal-cloud 0.22.0, through pulser-pasqal and by itself."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +11,10 @@ from pasqal_cloud.device import DeviceTypeName
 from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 
 from tests.pasqal.conftest import Dev
+from tests.pasqal.older_environment import printed_by
 from tests.pasqal.programs import bound, distance, exact, fixed, for_qpu, unique
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-older" / "bin" / "python"
 PROGRAMS = Path(__file__).with_name("older")
-TIMEOUT_S = 100
 Told = dict[str, Any]
 
 
@@ -28,12 +24,7 @@ def run(dev: Dev, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], T
     ready.write_text(json.dumps(asdict(dev)))
 
     def program(name: str) -> Told:
-        assert PYTHON.exists(), "the older client's environment is missing: run `make env`"
-        # Its warnings of its own age are not ours.
-        words = [str(PYTHON), "-W", "ignore", str(PROGRAMS / f"{name}.py"), str(ready)]
-        ended = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S)
-        assert ended.returncode == 0, ended.stderr
-        told: Told = json.loads(ended.stdout.splitlines()[-1])
+        told: Told = json.loads(printed_by(PROGRAMS / f"{name}.py", ready).splitlines()[-1])
         return told
 
     return program

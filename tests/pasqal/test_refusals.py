@@ -12,7 +12,7 @@ from pasqal_cloud.authentication import TokenProviderError
 from pasqal_cloud.errors import BatchCreationError, RebatchError
 from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 
-from tests.pasqal.conftest import Dev, Key
+from tests.pasqal.conftest import Cloud, Dev, Key
 from tests.pasqal.programs import fixed, mappable, parametrized, unique
 
 BATCHES = "/api/v1/batches"
@@ -223,7 +223,7 @@ def test_a_login_that_is_no_login_is_refused(dev: Dev, form: bytes) -> None:
     assert {"error", "error_description"} <= answer.json().keys()
 
 
-def test_rebatch_of_an_open_batch_or_of_nothing_is_refused(cloud: PasqalCloudClient) -> None:
+def test_rebatch_of_an_open_batch_or_of_nothing_is_refused(cloud: Cloud) -> None:
     from pasqal_cloud.utils.filters import RebatchFilters
 
     batch = cloud.create_batch(fixed().to_abstract_repr(), [{"runs": 5}], open=True, tags=unique())

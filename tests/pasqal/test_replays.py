@@ -6,9 +6,8 @@ import threading
 from typing import Any
 
 import httpx
-from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 
-from tests.pasqal.conftest import Dev
+from tests.pasqal.conftest import Cloud, Dev
 from tests.pasqal.programs import fixed, unique
 
 BATCHES = "/api/v1/batches"
@@ -40,9 +39,7 @@ def test_after_a_minute_the_same_bytes_are_a_new_call(dev: Dev, http: httpx.Clie
     assert http.post(BATCHES, json=sent).json()["data"]["id"] != first
 
 
-def test_another_user_is_another_call(
-    dev: Dev, http: httpx.Client, cloud: PasqalCloudClient
-) -> None:
+def test_another_user_is_another_call(dev: Dev, http: httpx.Client, cloud: Cloud) -> None:
     sent = body(dev)
     first = http.post(BATCHES, json=sent).json()["data"]
     other = {"Authorization": f"Bearer {cloud.user_token()}"}
@@ -74,7 +71,7 @@ def test_a_refused_call_is_not_remembered(dev: Dev, http: httpx.Client) -> None:
     assert http.post(BATCHES, json=sent).status_code == 200
 
 
-def test_the_clients_own_retry_finds_its_batch(dev: Dev, cloud: PasqalCloudClient) -> None:
+def test_the_clients_own_retry_finds_its_batch(dev: Dev, cloud: Cloud) -> None:
     """The answer is lost on the way: what lies between says 502, and the client asks again."""
     lost: list[bytes] = []
     real = cloud._client.session.request
@@ -86,9 +83,9 @@ def test_the_clients_own_retry_finds_its_batch(dev: Dev, cloud: PasqalCloudClien
             answer.status_code, answer._content = 502, b'{"code": "502", "message": "lost"}'
         return answer
 
-    cloud._client.session.request = losing  # type: ignore[method-assign]
+    cloud._client.session.request = losing
     try:
         batch = cloud.create_batch(fixed().to_abstract_repr(), [{"runs": 5}], tags=unique())
     finally:
-        cloud._client.session.request = real  # type: ignore[method-assign]
+        cloud._client.session.request = real
     assert json.loads(lost[0])["data"]["id"] == batch.id

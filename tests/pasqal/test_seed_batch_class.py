@@ -1,18 +1,18 @@
 """PASQAL's page on the class `Batch`: every attribute and every method, on the real client."""
 
 from datetime import datetime
+from typing import Any
 
 import pytest
-from pasqal_cloud.batch import Batch
 from pasqal_cloud.errors import JobCreationError, JobRetryError
-from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 
+from tests.pasqal.conftest import Cloud
 from tests.pasqal.programs import fixed, parametrized, unique
 
 JOBS = [{"runs": 5, "variables": {"omega_max": 1.0}}, {"runs": 6, "variables": {"omega_max": 2.0}}]
 
 
-def submitted(cloud: PasqalCloudClient, **options: object) -> Batch:
+def submitted(cloud: Cloud, **options: Any) -> Any:
     return cloud.create_batch(
         parametrized().to_abstract_repr(),
         JOBS,
@@ -20,7 +20,7 @@ def submitted(cloud: PasqalCloudClient, **options: object) -> Batch:
     )
 
 
-def test_every_attribute_of_a_batch_that_is_done(cloud: PasqalCloudClient) -> None:
+def test_every_attribute_of_a_batch_that_is_done(cloud: Cloud) -> None:
     batch = cloud.get_batch(submitted(cloud, wait=True, tags=["attributes"]).id)
     assert (batch.open, batch.complete, batch.status) == (False, True, "DONE")
     assert (batch.device_type, batch.project_id) == ("EMU_FREE", cloud.project_id)
@@ -34,7 +34,7 @@ def test_every_attribute_of_a_batch_that_is_done(cloud: PasqalCloudClient) -> No
     assert [job.runs for job in batch.ordered_jobs] == [5, 6]
 
 
-def test_timestamps_match_what_the_device_did(cloud: PasqalCloudClient) -> None:
+def test_timestamps_match_what_the_device_did(cloud: Cloud) -> None:
     batch = submitted(cloud, wait=True)
     batch.refresh()
     first, second = batch.ordered_jobs
@@ -52,7 +52,7 @@ def test_timestamps_match_what_the_device_did(cloud: PasqalCloudClient) -> None:
     assert told == sorted(told)
 
 
-def test_adding_to_a_closed_batch_is_refused(cloud: PasqalCloudClient) -> None:
+def test_adding_to_a_closed_batch_is_refused(cloud: Cloud) -> None:
     batch = submitted(cloud)
     with pytest.raises(JobCreationError, match="closed"):
         batch.add_jobs(JOBS)
@@ -60,7 +60,7 @@ def test_adding_to_a_closed_batch_is_refused(cloud: PasqalCloudClient) -> None:
         batch.retry(batch.ordered_jobs[0])
 
 
-def test_closing_waits_for_the_jobs_and_twice_is_once(cloud: PasqalCloudClient) -> None:
+def test_closing_waits_for_the_jobs_and_twice_is_once(cloud: Cloud) -> None:
     batch = submitted(cloud, open=True)
     batch.close(wait=True)
     assert [job.status for job in batch.ordered_jobs] == ["DONE", "DONE"]
@@ -68,14 +68,14 @@ def test_closing_waits_for_the_jobs_and_twice_is_once(cloud: PasqalCloudClient) 
     assert (batch.open, batch.status) == (False, "DONE")
 
 
-def test_the_old_word_for_closing_still_closes(cloud: PasqalCloudClient) -> None:
+def test_the_old_word_for_closing_still_closes(cloud: Cloud) -> None:
     batch = submitted(cloud, open=True)
     with pytest.warns(DeprecationWarning, match="close"):
         batch.declare_complete(wait=True, fetch_results=True)
     assert batch.complete
 
 
-def test_an_empty_open_batch_waits_for_its_first_job(cloud: PasqalCloudClient) -> None:
+def test_an_empty_open_batch_waits_for_its_first_job(cloud: Cloud) -> None:
     batch = cloud.create_batch(parametrized().to_abstract_repr(), [], open=True, tags=unique())
     assert (batch.jobs_count, batch.ordered_jobs) == (0, [])
     batch.add_jobs(JOBS, wait=True)
@@ -84,13 +84,13 @@ def test_an_empty_open_batch_waits_for_its_first_job(cloud: PasqalCloudClient) -
     assert batch.status == "DONE"
 
 
-def test_tags_are_replaced(cloud: PasqalCloudClient) -> None:
+def test_tags_are_replaced(cloud: Cloud) -> None:
     batch = submitted(cloud, tags=["old"])
     batch.set_tags(["new", "other tag"])
     assert cloud.get_batch(batch.id).tags == ["new", "other tag"]
 
 
-def test_jobs_may_bring_sequences_of_their_own(cloud: PasqalCloudClient) -> None:
+def test_jobs_may_bring_sequences_of_their_own(cloud: Cloud) -> None:
     own = fixed(3).to_abstract_repr()
     batch = cloud.create_batch(
         parametrized().to_abstract_repr(),

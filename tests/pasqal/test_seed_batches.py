@@ -1,29 +1,28 @@
 """The programs of PASQAL's page «Batches of jobs», line by line, on the real client."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
-from pasqal_cloud.batch import Batch
 from pasqal_cloud.device import EmulatorType
-from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 from pasqal_cloud.utils.constants import JobStatus
 from pasqal_cloud.utils.filters import JobFilters, PaginationParams, RebatchFilters
 from pulser.json.abstract_repr.deserializer import deserialize_device
 
-from tests.pasqal.conftest import Dev
+from tests.pasqal.conftest import Cloud, Dev
 from tests.pasqal.programs import mappable, parametrized, unique
 
 RUN = {"runs": 50, "variables": {"omega_max": 9.5}}
 
 
-def submitted(cloud: PasqalCloudClient, jobs: int = 2, **options: object) -> Batch:
+def submitted(cloud: Cloud, jobs: int = 2, **options: Any) -> Any:
     runs = [{"runs": 5 + n, "variables": {"omega_max": 1.0 + n}} for n in range(jobs)]
     return cloud.create_batch(
         parametrized().to_abstract_repr(), runs, device_type="EMU_FREE", tags=unique(), **options
     )
 
 
-def test_an_open_batch_takes_jobs_until_it_is_closed(cloud: PasqalCloudClient) -> None:
+def test_an_open_batch_takes_jobs_until_it_is_closed(cloud: Cloud) -> None:
     batch = cloud.create_batch(parametrized().to_abstract_repr(), [RUN], open=True, tags=unique())
     batch.add_jobs(
         [
@@ -38,7 +37,7 @@ def test_an_open_batch_takes_jobs_until_it_is_closed(cloud: PasqalCloudClient) -
     assert (batch.open, batch.complete, batch.status) == (False, True, "DONE")
 
 
-def test_jobs_of_one_batch_may_have_different_registers(cloud: PasqalCloudClient) -> None:
+def test_jobs_of_one_batch_may_have_different_registers(cloud: Cloud) -> None:
     with pytest.warns(DeprecationWarning, match="emulator"):
         batch = cloud.create_batch(
             mappable().to_abstract_repr(),
@@ -56,7 +55,7 @@ def test_jobs_of_one_batch_may_have_different_registers(cloud: PasqalCloudClient
     assert sum((second.result or {}).values()) == 100
 
 
-def test_jobs_are_listed_by_filter_and_by_page(cloud: PasqalCloudClient) -> None:
+def test_jobs_are_listed_by_filter_and_by_page(cloud: Cloud) -> None:
     began = datetime.now(UTC) - timedelta(seconds=5)
     batch = submitted(cloud, jobs=5, wait=True)
     ids = [job.id for job in batch.ordered_jobs]
@@ -89,7 +88,7 @@ def test_jobs_are_listed_by_filter_and_by_page(cloud: PasqalCloudClient) -> None
     assert [job.id for page in pages for job in page] == ids[::-1]
 
 
-def test_a_selection_of_a_closed_batch_runs_again(cloud: PasqalCloudClient) -> None:
+def test_a_selection_of_a_closed_batch_runs_again(cloud: Cloud) -> None:
     batch = submitted(cloud, jobs=6, wait=True)
     again = cloud.rebatch(batch.id)
     assert (again.parent_id, again.jobs_count) == (batch.id, 6)
@@ -105,7 +104,7 @@ def test_a_selection_of_a_closed_batch_runs_again(cloud: PasqalCloudClient) -> N
     assert cloud.rebatch(batch.id, lately).jobs_count == 6
 
 
-def test_a_job_is_tried_again_in_its_open_batch(cloud: PasqalCloudClient) -> None:
+def test_a_job_is_tried_again_in_its_open_batch(cloud: Cloud) -> None:
     with pytest.warns(DeprecationWarning, match="complete"):
         batch = submitted(cloud, jobs=1, complete=False)
     batch.retry(batch.ordered_jobs[0])
@@ -115,14 +114,14 @@ def test_a_job_is_tried_again_in_its_open_batch(cloud: PasqalCloudClient) -> Non
     batch.close()
 
 
-def test_device_specs_make_devices(cloud: PasqalCloudClient) -> None:
+def test_device_specs_make_devices(cloud: Cloud) -> None:
     specs = cloud.get_device_specs_dict()
     devices = {name: deserialize_device(spec) for name, spec in specs.items()}
     assert devices["EMU_FREE"].name == "MockDevice"
     assert devices["FRESNEL"].name == "FRESNEL"
 
 
-def test_a_canceled_job_never_ran_and_the_rest_goes_on(cloud: PasqalCloudClient) -> None:
+def test_a_canceled_job_never_ran_and_the_rest_goes_on(cloud: Cloud) -> None:
     holder = submitted(cloud, jobs=1, open=True)
     waiting = submitted(cloud, jobs=3)
     canceled = cloud.cancel_job(waiting.ordered_jobs[1].id)
@@ -133,7 +132,7 @@ def test_a_canceled_job_never_ran_and_the_rest_goes_on(cloud: PasqalCloudClient)
     assert cloud.get_batch(waiting.id).status == "DONE"
 
 
-def test_a_canceled_batch_leaves_the_queue(cloud: PasqalCloudClient) -> None:
+def test_a_canceled_batch_leaves_the_queue(cloud: Cloud) -> None:
     holder = submitted(cloud, jobs=1, open=True)
     waiting = submitted(cloud, jobs=2)
     assert waiting.status == "PENDING"
@@ -143,7 +142,7 @@ def test_a_canceled_batch_leaves_the_queue(cloud: PasqalCloudClient) -> None:
     holder.close()
 
 
-def test_an_open_batch_with_nothing_to_do_is_timed_out(cloud: PasqalCloudClient, dev: Dev) -> None:
+def test_an_open_batch_with_nothing_to_do_is_timed_out(cloud: Cloud, dev: Dev) -> None:
     batch = submitted(cloud, jobs=1, open=True)
     dev.until_over(batch.id, 40)
     batch.refresh()

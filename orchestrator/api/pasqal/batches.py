@@ -11,7 +11,7 @@ from orchestrator.api.bodies import parse
 from orchestrator.api.pasqal import shown
 from orchestrator.api.pasqal.bodies import Body
 from orchestrator.api.pasqal.callers import Caller, Reads, Submits
-from orchestrator.api.pasqal.envelope import success
+from orchestrator.api.pasqal.envelope import page, success
 from orchestrator.api.pasqal.replays import create
 from orchestrator.api.pasqal.translating import (
     BATCH_FIELDS,
@@ -20,12 +20,17 @@ from orchestrator.api.pasqal.translating import (
     in_words,
     jobs_of,
     options_of,
+    said_by_config,
+    shots_of,
+    wanted_batches,
 )
 from orchestrator.errors import NotFound
 from orchestrator.services import append, cancel, close, rebatch, submit, tag
 from orchestrator.services.examine import examine, examine_jobs
-from orchestrator.store import pasqal
+from orchestrator.store.listings_pasqal_batches import FoundBatch, find_batches, these_batches
+from orchestrator.store.listings_pasqal_jobs import these_jobs
 from orchestrator.store.listings_reading import Reader, reading
+from orchestrator.store.programs import configuration_of, program_of
 from orchestrator.store.transaction import Transaction
 from schemas.batch import RebatchIn, Tag
 from schemas.pasqal import (
@@ -52,7 +57,7 @@ def create_batch(request: Request, caller: Submits, sent: Body) -> Response:
         return known
     options = options_of(given)
     with in_words(BATCH_FIELDS):
-        body = batch_of(caller.core, given)
+        body = batch_of(caller.core, given, request.headers.get("user-agent", ""))
         examine(caller.core, body)
         return call.run(
             lambda tx: submit.submit(caller.core, tx, project, caller.user, body, options=options)
@@ -63,9 +68,15 @@ def create_batch(request: Request, caller: Submits, sent: Body) -> Response:
 def get_batches(caller: Reads, wanted: Annotated[ListBatches, Query()]) -> Response:
     """Newest first, with how many there are in all."""
     with reading(caller.core.engine) as connection:
-        rows, total = pasqal.find_batches(connection, caller.projects, wanted)
-    pagination = {"total": total, "start": wanted.offset, "end": wanted.offset + len(rows)}
-    return success([shown.batch(row) for row in rows], pagination=pagination)
+        found = find_batches(
+            connection,
+            caller.projects,
+            wanted_batches(wanted),
+            offset=wanted.offset,
+            limit=wanted.limit,
+            order=wanted.order_by_direction or "DESC",
+        )
+    return page([shown.batch(row) for row in found.rows], wanted.offset, found.total)
 
 
 @router.patch("/api/v1/batches/cancel")
@@ -74,13 +85,13 @@ def cancel_batches(caller: Submits, sent: Body) -> Response:
     ids = list(dict.fromkeys(parse(CancelBatches, sent.text).batch_ids))
     core = caller.core
     with core.transaction() as tx:
-        known = pasqal.these_batches(tx.connection, caller.projects, ids)
+        known = these_batches(tx.connection, caller.projects, ids)
         projects = {row.id: row.project_id for row in known}
         verdicts = dict.fromkeys(ids, "not_found")
         for each in sorted(projects):
             verdicts |= cancel.cancel_batches(core, tx, projects[each], [each], interrupt=False)
         canceled = [each for each in ids if verdicts[each] == "canceled"]
-        rows = pasqal.these_batches(tx.connection, caller.projects, canceled)
+        rows = these_batches(tx.connection, caller.projects, canceled)
         data = [shown.batch(row) for row in rows]
     errors = {str(each): _WHY[verdicts[each]] for each in ids if each not in canceled}
     return success({"batches": data, "errors": errors})
@@ -100,9 +111,14 @@ def get_batch_status(caller: Reads, batch_id: UUID) -> Response:
 
 
 @router.post("/api/v2/batches/{batch_id}/jobs")
-def add_jobs(caller: Submits, batch_id: UUID, sent: Body) -> Response:
-    new = jobs_of(parse(Jobs, sent.text).root)
+def add_jobs(request: Request, caller: Submits, batch_id: UUID, sent: Body) -> Response:
+    given = parse(Jobs, sent.text).root
     core, project = caller.core, _project(caller, batch_id)
+    with reading(core.engine) as connection:
+        _row(connection, caller, batch_id)
+        config = configuration_of(connection, batch_id)
+    by_config = config is not None and said_by_config(request.headers.get("user-agent", ""))
+    new = jobs_of(given, shots_of(config), ignore_runs=by_config)
     examine_jobs(core, project, batch_id, new)
     with core.transaction() as tx:
         append.append(core, tx, project, batch_id, new)
@@ -141,7 +157,7 @@ def cancel_jobs(
             cancel.cancel_jobs(core, tx, project, batch_id, chosen(filters), interrupt=False)
         )
         canceled = [job for job, verdict in verdicts.items() if verdict == "canceled"]
-        rows = pasqal.these_jobs(tx.connection, caller.projects, canceled)
+        rows = these_jobs(tx.connection, caller.projects, canceled)
         data = shown.jobs(rows)
     named = filters.id is not None
     errors = {
@@ -183,8 +199,8 @@ _WHY = {
 }
 
 
-def _row(connection: Reader, caller: Caller, batch: UUID) -> pasqal.BatchShown:
-    found = pasqal.these_batches(connection, caller.projects, [batch])
+def _row(connection: Reader, caller: Caller, batch: UUID) -> FoundBatch:
+    found = these_batches(connection, caller.projects, [batch])
     if not found:
         raise NotFound(f"there is no batch {batch}")
     return found[0]
@@ -204,7 +220,4 @@ def _brief(tx: Transaction, caller: Caller, batch: UUID) -> dict[str, Any]:
 
 
 def _whole(connection: Reader, caller: Caller, batch: UUID) -> dict[str, Any]:
-    row = _row(connection, caller, batch)
-    ids = pasqal.job_ids(connection, batch)
-    whole = shown.batch(row, pasqal.program_of(connection, batch))
-    return {**whole, "job_ids": [str(each) for each in ids]}
+    return shown.batch(_row(connection, caller, batch), program_of(connection, batch))

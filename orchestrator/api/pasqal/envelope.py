@@ -20,15 +20,20 @@ _WORDS: Final = {
 }
 
 
-def success(
-    data: Any,
-    *,
-    pagination: Mapping[str, int] | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
-    body = {"status": "success", "message": "OK.", "code": "200", "data": data}
-    if pagination is not None:
-        body["pagination"] = pagination
+_SUCCESS: Final = {"status": "success", "message": "OK.", "code": "200"}
+
+
+def success(data: Any, *, headers: Mapping[str, str] | None = None) -> Response:
+    return _answer({**_SUCCESS, "data": data}, headers)
+
+
+def page(data: Sequence[Any], start: int, total: int) -> Response:
+    """`end` is exclusive."""
+    pagination = {"total": total, "start": start, "end": start + len(data)}
+    return _answer({**_SUCCESS, "data": data, "pagination": pagination})
+
+
+def _answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     return Response(to_json(body), media_type="application/json", headers=headers)
 
 

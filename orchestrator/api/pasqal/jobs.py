@@ -11,12 +11,13 @@ from pydantic_core import from_json, to_json
 from orchestrator.api.auth import core_of
 from orchestrator.api.pasqal import shown
 from orchestrator.api.pasqal.callers import Caller, Reads, Submits
-from orchestrator.api.pasqal.envelope import success
+from orchestrator.api.pasqal.envelope import page, success
+from orchestrator.api.pasqal.translating import wanted_jobs
 from orchestrator.errors import Conflict, Forbidden, NotFound
 from orchestrator.services import cancel
 from orchestrator.services.core import Core
 from orchestrator.services.links import is_open, result_link
-from orchestrator.store import pasqal
+from orchestrator.store.listings_pasqal_jobs import FoundJob, find_jobs, these_jobs
 from orchestrator.store.listings_reading import Reader, reading
 from orchestrator.store.objects import read_object
 from orchestrator.store.results import get_result
@@ -29,9 +30,15 @@ router = APIRouter(tags=["jobs"])
 def get_jobs(caller: Reads, wanted: Annotated[ListJobs, Query()]) -> Response:
     """Newest first unless asked otherwise, with how many there are in all."""
     with reading(caller.core.engine) as connection:
-        rows, total = pasqal.find_jobs(connection, caller.projects, wanted)
-    pagination = {"total": total, "start": wanted.offset, "end": wanted.offset + len(rows)}
-    return success(shown.jobs(rows), pagination=pagination)
+        found = find_jobs(
+            connection,
+            caller.projects,
+            wanted_jobs(wanted),
+            offset=wanted.offset,
+            limit=wanted.limit,
+            order=wanted.order_by_direction or "DESC",
+        )
+    return page(shown.jobs(found.rows), wanted.offset, found.total)
 
 
 @router.get("/api/v2/jobs/{job_id}")
@@ -101,8 +108,8 @@ def stored_result(core: Core, job: UUID) -> Any:
     return from_json(b"".join(read_object(core.settings.store_url, core.settings.s3, row.ref)))
 
 
-def _row(connection: Reader, caller: Caller, job: UUID) -> pasqal.JobShown:
-    found = pasqal.these_jobs(connection, caller.projects, [job])
+def _row(connection: Reader, caller: Caller, job: UUID) -> FoundJob:
+    found = these_jobs(connection, caller.projects, [job])
     if not found:
         raise NotFound(f"there is no job {job}")
     return found[0]

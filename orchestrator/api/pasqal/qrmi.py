@@ -10,7 +10,8 @@ from orchestrator.api.pasqal.callers import Reads
 from orchestrator.api.pasqal.envelope import success
 from orchestrator.api.pasqal.jobs import stored_result
 from orchestrator.errors import NotFound
-from orchestrator.store import pasqal
+from orchestrator.store.listings_pasqal_batches import these_batches
+from orchestrator.store.listings_pasqal_jobs import jobs_of
 from orchestrator.store.listings_reading import reading
 
 router = APIRouter(tags=["qrmi"])
@@ -21,8 +22,8 @@ def get_full_results(caller: Reads, batch_id: UUID) -> Response:
     """What every DONE job of the batch gave, by its id."""
     core = caller.core
     with reading(core.engine) as connection:
-        if not pasqal.these_batches(connection, caller.projects, [batch_id]):
+        if not these_batches(connection, caller.projects, [batch_id]):
             raise NotFound(f"there is no batch {batch_id}")
-        done = [job.id for job in pasqal.jobs_of(connection, batch_id) if job.status == "DONE"]
+        done = [job.id for job in jobs_of(connection, batch_id) if job.status == "DONE"]
     counters = {str(job): shown.counter_of(stored_result(core, job)) or {} for job in done}
     return success({job: {"counter": counter} for job, counter in counters.items()})

@@ -13,7 +13,9 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from orchestrator.domain.transitions import BATCH_ENDS
-from orchestrator.store.pasqal import BatchShown, JobShown, Program
+from orchestrator.store.listings_pasqal_batches import FoundBatch
+from orchestrator.store.listings_pasqal_jobs import FoundJob
+from orchestrator.store.programs import Program
 
 NOBODY: Final = str(UUID(int=0))
 """The client insists on a user id; a batch that was submitted by a bare key has no user."""
@@ -26,7 +28,7 @@ STATUS: Final = {
 PRIORITIES: Final = ("LOW", "MEDIUM", "HIGH")
 
 
-def batch(row: BatchShown, program: Program | None = None) -> dict[str, Any]:
+def batch(row: FoundBatch, program: Program | None = None) -> dict[str, Any]:
     """`program` where the sequence is asked for; `sequence_builder` is absent otherwise."""
     is_open = row.open and row.status not in BATCH_ENDS
     options = row.options or {}
@@ -54,14 +56,15 @@ def batch(row: BatchShown, program: Program | None = None) -> dict[str, Any]:
     if program is not None:
         body["sequence_builder"] = as_text(program.sequence)
         body["backend_configuration"] = as_text(program.backend_configuration)
+        body["job_ids"] = [str(each) for each in program.jobs]
     return body
 
 
-def batch_status(row: BatchShown) -> str:
+def batch_status(row: FoundBatch) -> str:
     return STATUS.get(row.status, row.status)
 
 
-def counts(row: BatchShown) -> dict[str, int]:
+def counts(row: FoundBatch) -> dict[str, int]:
     return {
         "PENDING": row.jobs_left - row.jobs_running,
         "RUNNING": row.jobs_running,
@@ -71,7 +74,7 @@ def counts(row: BatchShown) -> dict[str, int]:
     }
 
 
-def job(row: JobShown, *, whole: bool = False) -> dict[str, Any]:
+def job(row: FoundJob, *, whole: bool = False) -> dict[str, Any]:
     """`sequence` is there when the job has its own, and, if `whole`, when it has none: the client
     sends again what a listing carried, and asks for it where there was nothing."""
     body = {
@@ -80,7 +83,7 @@ def job(row: JobShown, *, whole: bool = False) -> dict[str, Any]:
         "project_id": str(row.project_id),
         "parent_id": None if row.parent_id is None else str(row.parent_id),
         "status": row.status,
-        "runs": row.runs,
+        "runs": row.runs or 0,
         "variables": row.variables,
         "creation_order": row.ordinal,
         "errors": None if row.reason is None else [row.reason],
@@ -94,7 +97,7 @@ def job(row: JobShown, *, whole: bool = False) -> dict[str, Any]:
     return body
 
 
-def jobs(rows: Iterable[JobShown]) -> list[dict[str, Any]]:
+def jobs(rows: Iterable[FoundJob]) -> list[dict[str, Any]]:
     return [job(row) for row in rows]
 
 

@@ -1,9 +1,11 @@
 """What a client sends, as what the engine takes."""
 
 import json
+import re
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -11,10 +13,15 @@ from orchestrator.api.flaws import flaws_in
 from orchestrator.errors import Flaw, Rejected
 from orchestrator.services.core import Core
 from orchestrator.store import catalog
+from orchestrator.store.listings_pasqal_batches import BatchesWanted
+from orchestrator.store.listings_pasqal_jobs import JobsWanted
 from orchestrator.store.listings_reading import Reader, reading
 from schemas.batch import BatchIn
 from schemas.job import JobFilter, JobIn
-from schemas.pasqal import ChosenJobs, CreateBatch, CreateJob, RebatchJobs
+from schemas.pasqal import ChosenJobs, CreateBatch, CreateJob, ListBatches, ListJobs, RebatchJobs
+
+DEFAULT_SHOTS: Final = 1000
+OLD_CLIENT: Final = re.compile(r"PasqalCloudSDK/(\d{1,4})\.(\d{1,4})")
 
 # What `with_noise` stands for: the noise that Pulser's emulator has always taken by default.
 NOISY: Final = json.dumps(
@@ -54,16 +61,18 @@ NOISY: Final = json.dumps(
 )
 
 
-def batch_of(core: Core, given: CreateBatch) -> BatchIn:
+def batch_of(core: Core, given: CreateBatch, user_agent: str = "") -> BatchIn:
     """Raises Rejected where it cannot be one, with the client's own names of the fields."""
     with reading(core.engine) as connection:
         device_type, device = _target(connection, given)
+    config = given.backend_configuration
+    by_config = config is not None and said_by_config(user_agent)
     try:
         return BatchIn(
             device_type=device_type,
             device=device,
             sequence=given.sequence_builder,
-            jobs=jobs_of(given.jobs),
+            jobs=jobs_of(given.jobs, shots_of(config), ignore_runs=by_config),
             open=_is_open(given),
             tags=given.tags or [],
             webhook=given.webhook,
@@ -73,7 +82,9 @@ def batch_of(core: Core, given: CreateBatch) -> BatchIn:
         raise Rejected(flaws_in(error.errors(include_url=False, include_input=False))) from None
 
 
-def jobs_of(given: Sequence[CreateJob]) -> list[JobIn]:
+def jobs_of(given: Sequence[CreateJob], shots: int, *, ignore_runs: bool = False) -> list[JobIn]:
+    """A job that does not say how often it runs takes the `shots` of its batch, so that each has
+    a number: older clients cannot read a job without. `ignore_runs`: see `said_by_config`."""
     both = [
         Flaw(f"jobs[{index}].variables", "must not be given beside a sequence of the job's own")
         for index, job in enumerate(given)
@@ -82,9 +93,31 @@ def jobs_of(given: Sequence[CreateJob]) -> list[JobIn]:
     if both:
         raise Rejected(both)
     return [
-        JobIn(runs=job.runs, variables=job.variables or None, sequence=job.sequence)
+        JobIn(
+            runs=shots if ignore_runs or job.runs is None else job.runs,
+            variables=job.variables or None,
+            sequence=job.sequence,
+        )
         for job in given
     ]
+
+
+def shots_of(config: Any) -> int:
+    """What an emulator's configuration says of the number of shots, or else Pulser does."""
+    try:
+        given = json.loads(config) if isinstance(config, str) else config
+        counted = [each for each in given["observables"] if each["observable"] == "bitstrings"]
+        found = [each.get("num_shots") for each in counted] + [given.get("default_num_shots")]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return DEFAULT_SHOTS
+    whole = [each for each in found if isinstance(each, int) and 0 < each < 2**31]
+    return whole[0] if whole else DEFAULT_SHOTS
+
+
+def said_by_config(user_agent: str) -> bool:
+    """Clients before 0.23 send `runs: 1` beside every configuration, and mean nothing by it."""
+    version = OLD_CLIENT.match(user_agent)
+    return version is not None and (int(version[1]), int(version[2])) < (0, 23)
 
 
 def options_of(given: CreateBatch) -> dict[str, Any] | None:
@@ -100,6 +133,47 @@ def chosen(filters: ChosenJobs) -> JobFilter:
         min_runs=filters.min_runs,
         max_runs=filters.max_runs,
     )
+
+
+def wanted_jobs(given: ListJobs) -> JobsWanted:
+    return JobsWanted(
+        ids=given.id,
+        project_ids=given.project_id,
+        user_ids=_ids(given.user_id),
+        batch_ids=given.batch_id,
+        statuses=given.status,
+        min_runs=given.min_runs,
+        max_runs=given.max_runs,
+        errors=given.errors,
+        start_date=given.start_date,
+        end_date=given.end_date,
+    )
+
+
+def wanted_batches(given: ListBatches) -> BatchesWanted:
+    return BatchesWanted(
+        ids=given.id,
+        project_ids=given.project_id,
+        user_ids=_ids(given.user_id),
+        device_types=given.device_type,
+        statuses=given.status,
+        open=given.open,
+        queue_priorities=given.queue_priority,
+        tag=given.tag,
+        start_date=given.start_date,
+        end_date=given.end_date,
+    )
+
+
+def _ids(texts: Sequence[str] | None) -> list[UUID] | None:
+    """The client lets any text be a user's id; what cannot be one is nobody's."""
+    if texts is None:
+        return None
+    found: list[UUID] = []
+    for each in texts:
+        with suppress(ValueError):
+            found.append(UUID(each))
+    return found
 
 
 def _is_open(given: CreateBatch) -> bool:

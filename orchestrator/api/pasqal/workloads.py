@@ -21,7 +21,8 @@ from orchestrator.errors import Flaw, NotFound, Rejected
 from orchestrator.services import cancel, submit
 from orchestrator.services.examine import examine
 from orchestrator.services.links import result_link
-from orchestrator.store import pasqal
+from orchestrator.store.listings_pasqal_batches import FoundBatch, these_batches
+from orchestrator.store.listings_pasqal_jobs import jobs_of
 from orchestrator.store.listings_reading import Reader, reading
 from schemas.pasqal import CreateBatch, CreateJob, CreateWorkload, PulserConfig
 
@@ -85,8 +86,8 @@ def _as_batch(given: CreateWorkload) -> CreateBatch:
     )
 
 
-def _row(connection: Reader, caller: Caller, workload: UUID) -> pasqal.BatchShown:
-    found = pasqal.these_batches(connection, caller.projects, [workload])
+def _row(connection: Reader, caller: Caller, workload: UUID) -> FoundBatch:
+    found = these_batches(connection, caller.projects, [workload])
     if not found or "workload" not in (found[0].options or {}):
         raise NotFound(f"there is no workload {workload}")
     return found[0]
@@ -94,7 +95,7 @@ def _row(connection: Reader, caller: Caller, workload: UUID) -> pasqal.BatchShow
 
 def _shown(request: Request, caller: Caller, connection: Reader, workload: UUID) -> dict[str, Any]:
     row = _row(connection, caller, workload)
-    [job] = pasqal.jobs_of(connection, workload)
+    [job] = jobs_of(connection, workload)
     done = job.status == "DONE"
     link = result_link(caller.core, base_of(request), job.id, datetime.now(UTC)) if done else None
     options = (row.options or {})["workload"]

@@ -12,9 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("batch", sa.Column("webhook", sa.Text(), nullable=True))
-    op.add_column(
-        "batch", sa.Column("options", postgresql.JSON(none_as_null=True), nullable=True)
-    )
+    op.add_column("batch", sa.Column("options", postgresql.JSON(none_as_null=True), nullable=True))
     op.create_table(
         "signing_key",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

@@ -8,7 +8,7 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-# What jobs.insert keeps up to date from here on.
+# What jobs.insert and jobs.add keep up to date from here on.
 _FILL = """
     WITH valued AS (
         SELECT batch_id, runs, count(*) AS n FROM job WHERE runs IS NOT NULL GROUP BY batch_id, runs
