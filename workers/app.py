@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from celery import Celery, bootsteps, signals
@@ -10,6 +9,7 @@ from celery.exceptions import Ignore
 from celery.worker.consumer.events import Events
 from kombu import Connection
 from kombu.entity import Exchange, Queue
+from kombu.transport import redis
 from pydantic import ValidationError
 
 from schemas.task import CONTROL_QUEUE, EXECUTE, Window, device_queue
@@ -36,6 +36,20 @@ _TRANSPORT: Final = {
 _ANNOUNCE_RETRY: Final = {"max_retries": 1, "interval_start": 0.1, "interval_max": 0.1}
 
 
+class GivenUp(redis.Channel):
+    """What is still to be acknowledged on a connection that was given up fails as any other broken
+    connection does. Kombu's own attempt ends in an AttributeError, and that ends the worker."""
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection.client is None:
+            raise ConnectionError("this connection to the broker was given up")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+
+
+class Outlived(redis.Transport):
+    Channel = GivenUp
+
+
 class SoonBack(Connection):
     """Looks for a broker that is away every other second, however long it has been away."""
 
@@ -43,13 +57,9 @@ class SoonBack(Connection):
         often = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         return super().ensure_connection(*args, **{**options, **often})  # type: ignore[no-untyped-call]
 
-    def release(self) -> None:
-        """Kombu gives back unacked messages through a connection that has already forgotten its
-        address; what that raises would end the worker instead of letting it connect again."""
-        with suppress(AttributeError):
-            super().release()  # type: ignore[no-untyped-call]
-
-    close = release
+    def get_transport_cls(self) -> Any:
+        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        return Outlived if found is redis.Transport else found
 
 
 def make_app(broker_url: str, device: str) -> Celery:

@@ -1,17 +1,31 @@
 """The Celery application of this side, with the settings that celery's defaults get wrong."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from celery import Celery
 from celery.schedules import schedule
 from kombu import Connection, Queue
+from kombu.transport import redis
 
 from schemas.task import CONTROL_QUEUE, SWEEP
 
 A_DAY_S: Final = 86_400
 SWEEP_EVERY_S: Final = 1.0
+
+
+class GivenUp(redis.Channel):
+    """What is still to be acknowledged on a connection that was given up fails as any other broken
+    connection does. Kombu's own attempt ends in an AttributeError, and that ends the worker."""
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        if self.connection.client is None:
+            raise ConnectionError("this connection to the broker was given up")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+
+
+class Outlived(redis.Transport):
+    Channel = GivenUp
 
 
 class SoonBack(Connection):
@@ -21,13 +35,9 @@ class SoonBack(Connection):
         often = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
         return super().ensure_connection(*args, **{**options, **often})  # type: ignore[no-untyped-call]
 
-    def release(self) -> None:
-        """Kombu gives back unacked messages through a connection that has already forgotten its
-        address; what that raises would end the worker instead of letting it connect again."""
-        with suppress(AttributeError):
-            super().release()  # type: ignore[no-untyped-call]
-
-    close = release
+    def get_transport_cls(self) -> Any:
+        found = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        return Outlived if found is redis.Transport else found
 
 
 def celery_app(broker_url: str) -> Celery:

@@ -21,6 +21,8 @@ class Plan:
     long_jobs: int
     long_rounds: int
     idle_s: float
+    client_jobs: int
+    client_rounds: int
     listed_jobs: int
     pages: int
 
@@ -36,6 +38,8 @@ FULL: Final = Plan(
     long_jobs=30,
     long_rounds=3,
     idle_s=20,
+    client_jobs=100,
+    client_rounds=3,
     listed_jobs=1_000_000,
     pages=7,
 )
@@ -50,6 +54,8 @@ QUICK: Final = Plan(
     long_jobs=20,
     long_rounds=1,
     idle_s=8,
+    client_jobs=40,
+    client_rounds=2,
     listed_jobs=100_000,
     pages=3,
 )

@@ -70,6 +70,7 @@ class Stack:
     folder: Path
     env: dict[str, str]
     port: int
+    project_id: str
     api_key: str
     parts: dict[str, Part] = field(default_factory=dict)
 
@@ -83,10 +84,17 @@ class Stack:
         part.start()
         return part
 
-    def worker(self, device: str, *, device_type: str = "TEST", journal: str = "") -> Part:
+    def worker(
+        self,
+        device: str,
+        *,
+        device_type: str = "TEST",
+        executor: str = "scripted",
+        journal: str = "",
+    ) -> Part:
         journal = journal or f"journal-{device}"
         name = f"worker-{len(self.parts)}"
-        words = ("worker", "--device", device, "--type", device_type, "--executor", "scripted")
+        words = ("worker", "--device", device, "--type", device_type, "--executor", executor)
         env = {"HOLDFAST_JOURNAL_DIR": str(self.folder / journal)}
         return self.part(name, *words, **env)
 
@@ -131,7 +139,7 @@ def running_stack(folder: Path, **settings: str) -> Generator[Stack]:
             "HOLDFAST_LEASE_S": f"{LEASE_S:g}",
             **settings,
         }
-        stack = Stack(servers, folder, env, free_port(), seeded.api_key)
+        stack = Stack(servers, folder, env, free_port(), seeded.project_id, seeded.api_key)
         try:
             stack.part("api", "api", "--port", str(stack.port))
             stack.part("control", "control")
