@@ -39,7 +39,7 @@ FULL: Final = Plan(
     long_rounds=3,
     idle_s=20,
     client_jobs=100,
-    client_rounds=3,
+    client_rounds=5,
     listed_jobs=1_000_000,
     pages=7,
 )
