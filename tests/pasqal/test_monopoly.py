@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+import httpx
+
 from tests.pasqal.conftest import Cloud, Dev
-from tests.pasqal.programs import fixed, unique
+from tests.pasqal.programs import fixed, for_qpu, unique
+from tests.waiting import until
 
 JOBS = [{"runs": 20}] * 5
 
@@ -46,8 +49,6 @@ def test_batches_of_two_types_run_side_by_side(cloud: Cloud, dev: Dev) -> None:
     held = submitted(cloud, open=True)
     free = cloud.get_device_specs_dict()
     assert {"EMU_FREE", "FRESNEL"} <= free.keys()
-    from tests.pasqal.programs import for_qpu
-
     other = cloud.create_batch(for_qpu().to_abstract_repr(), [{"runs": 20}], tags=unique())
     assert other.device_type == "FRESNEL"
     dev.until_over(other.id, 40)
@@ -60,3 +61,22 @@ def test_batches_run_in_the_order_of_their_submission(cloud: Cloud, dev: Dev) ->
         dev.until_over(batch.id, 40)
     starts = [spans(cloud.get_batch(batch.id))[0][0] for batch in batches]
     assert starts == sorted(starts)
+
+
+def test_a_paused_device_is_never_spoken_of(cloud: Cloud, dev: Dev) -> None:
+    headers = {"Authorization": f"Bearer {dev.api_key}"}
+    held = submitted(cloud, open=True)
+    held.add_jobs(JOBS[:1], wait=True)
+    paused = httpx.post(
+        f"{dev.base_url}/v1/devices/emu-a/pause", headers=headers, json={"reason": "calibration"}
+    )
+    assert paused.is_success, paused.text
+    try:
+        until(lambda: dev.sql("SELECT status FROM batch WHERE id = %s", held.id) == [("PAUSED",)])
+        assert cloud.get_batch_status(held.id).value == "PENDING"
+        assert cloud.get_batch(held.id).status == "PENDING"
+    finally:
+        resumed = httpx.post(f"{dev.base_url}/v1/devices/emu-a/resume", headers=headers)
+        assert resumed.is_success, resumed.text
+    held.add_jobs(JOBS[:1], wait=True)
+    held.close()

@@ -3,17 +3,19 @@
 import gzip
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import jwt
 import pytest
 from pasqal_cloud.authentication import TokenProviderError
 from pasqal_cloud.errors import BatchCreationError, RebatchError
 from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 
 from tests.pasqal.conftest import Cloud, Dev, Key
-from tests.pasqal.programs import fixed, mappable, parametrized, unique
+from tests.pasqal.programs import fixed, for_qpu, mappable, parametrized, unique
 
 BATCHES = "/api/v1/batches"
 GZIP = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
@@ -65,6 +67,14 @@ def test_a_batch_that_cannot_be_is_refused_by_field(
     assert ["body", *loc] in [each["loc"] for each in found], found
     assert words in json.dumps(found)
     assert batches(dev) == before
+
+
+def test_strict_validation_is_as_for_the_processor(dev: Dev, http: httpx.Client) -> None:
+    strict = {"strict_validation": True}
+    found = refused(http.post(BATCHES, json=body(dev, configuration=strict)), 422)
+    assert found[0]["loc"][:2] == ["body", "sequence_builder"]
+    legal = body(dev, sequence_builder=for_qpu().to_abstract_repr(), configuration=strict)
+    assert http.post(BATCHES, json=legal).status_code == 200
 
 
 def test_a_job_has_variables_or_a_sequence_of_its_own(dev: Dev, http: httpx.Client) -> None:
@@ -202,6 +212,16 @@ def test_a_token_of_elsewhere_is_refused(dev: Dev, token: str) -> None:
     )
     with pytest.raises(BatchCreationError, match="401"):
         client.create_batch(fixed().to_abstract_repr(), [{"runs": 1}])
+
+
+def test_an_expired_token_is_refused(dev: Dev) -> None:
+    [(secret,)] = dev.sql("SELECT secret FROM signing_key")
+    [(user,)] = dev.sql('SELECT id::text FROM "user" WHERE username = %s', dev.username)
+    old = datetime.now(UTC) - timedelta(hours=1)
+    claims = {"iss": "holdfast", "sub": user, "iat": old - timedelta(hours=1), "exp": old}
+    expired = jwt.encode(claims, bytes(secret), algorithm="HS256")
+    headers = {"Authorization": f"Bearer {expired}"}
+    assert "expired" in refused(httpx.get(f"{dev.core}/api/v2/jobs", headers=headers), 401)
 
 
 def test_a_wrong_password_is_told_at_once(dev: Dev) -> None:

@@ -15,6 +15,7 @@ from orchestrator.api.pasqal.envelope import page, success
 from orchestrator.api.pasqal.replays import create
 from orchestrator.api.pasqal.translating import (
     BATCH_FIELDS,
+    also_checked_as,
     batch_of,
     chosen,
     in_words,
@@ -58,7 +59,8 @@ def create_batch(request: Request, caller: Submits, sent: Body) -> Response:
     options = options_of(given)
     with in_words(BATCH_FIELDS):
         body = batch_of(caller.core, given, request.headers.get("user-agent", ""))
-        examine(caller.core, body)
+        for checked in (body, *also_checked_as(given, body)):
+            examine(caller.core, checked)
         return call.run(
             lambda tx: submit.submit(caller.core, tx, project, caller.user, body, options=options)
         )

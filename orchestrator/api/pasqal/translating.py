@@ -20,6 +20,7 @@ from schemas.batch import BatchIn
 from schemas.job import JobFilter, JobIn
 from schemas.pasqal import ChosenJobs, CreateBatch, CreateJob, ListBatches, ListJobs, RebatchJobs
 
+PROCESSOR: Final = "FRESNEL"
 DEFAULT_SHOTS: Final = 1000
 OLD_CLIENT: Final = re.compile(r"PasqalCloudSDK/(\d{1,4})\.(\d{1,4})")
 
@@ -118,6 +119,12 @@ def said_by_config(user_agent: str) -> bool:
     """Clients before 0.23 send `runs: 1` beside every configuration, and mean nothing by it."""
     version = OLD_CLIENT.match(user_agent)
     return version is not None and (int(version[1]), int(version[2])) < (0, 23)
+
+
+def also_checked_as(given: CreateBatch, body: BatchIn) -> list[BatchIn]:
+    """With `strict_validation` an emulator's batch must be one that the processor would take."""
+    strict = (given.configuration or {}).get("strict_validation") is True
+    return [body.model_copy(update={"device_type": PROCESSOR, "device": None})] if strict else []
 
 
 def options_of(given: CreateBatch) -> dict[str, Any] | None:
