@@ -54,8 +54,13 @@ class Rejected(HoldfastError):
     code = "rejected"
 
     def __init__(self, flaws: Sequence[Flaw]) -> None:
-        super().__init__("; ".join(f"{flaw.field}: {flaw.message}" for flaw in flaws))
-        self.flaws = tuple(flaws)
+        super().__init__(_shown("; ".join(f"{flaw.field}: {flaw.message}" for flaw in flaws)))
+        self.flaws = tuple(Flaw(_shown(flaw.field), _shown(flaw.message)) for flaw in flaws)
+
+
+def _shown(text: str) -> str:
+    """JSON may name half a character, which no answer can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Unavailable(HoldfastError):

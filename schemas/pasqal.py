@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from schemas.words import JobStatus
 
@@ -27,8 +27,8 @@ class CreateBatch(BaseModel):
     sequence_builder: Sequence | None = None
     jobs: list[CreateJob] = []
     project_id: UUID
-    open: bool | None = None
-    complete: bool | None = None
+    open: Annotated[bool, Field(strict=True)] | None = None
+    complete: Annotated[bool, Field(strict=True)] | None = None
     device_type: Word | None = None
     emulator: Word | None = None
     configuration: dict[str, Any] | None = None
@@ -67,13 +67,19 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Direction = Literal["ASC", "DESC"]
 
 
-class Page(BaseModel):
+class Query(BaseModel):
+    """A misspelt filter must not silently be none: more would be canceled than was meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Page(Query):
     offset: Annotated[int, Field(ge=0, le=10**12)] = 0
     limit: Annotated[int, Field(ge=1, le=100)] = 100
     order_by_direction: Direction | None = None
 
 
-class ChosenJobs(BaseModel):
+class ChosenJobs(Query):
     """Which jobs of a batch are meant; every filter that is given must hold."""
 
     id: list[UUID] | None = None
@@ -107,6 +113,9 @@ class ListBatches(Page):
     open: bool | None = None
     queue_priority: list[Literal["LOW", "MEDIUM", "HIGH"]] | None = None
     tag: Word | None = None
+    id__starts_with: Annotated[str, StringConstraints(max_length=36)] | None = None
+    min_jobs: Count | None = None
+    max_jobs: Count | None = None
     start_date: Moment | None = None
     end_date: Moment | None = None
     order_by: Literal["created_at"] | None = None

@@ -89,12 +89,36 @@ def _read(sequence: str | dict[str, Any], max_bytes: int, at: str) -> dict[str, 
         size = len(text.encode("utf-8", "surrogatepass"))
         if size > max_bytes:
             raise _Wrong(at, f"has {size:,} bytes; up to {max_bytes:,} are allowed")
-        body = json.loads(text) if isinstance(sequence, str) else sequence
+        body = _loads(text) if isinstance(sequence, str) else sequence
     except (ValueError, RecursionError) as error:
         raise _Wrong(at, f"is not JSON ({error}): {_FIX}") from error
     if not isinstance(body, dict):
         raise _Wrong(at, f"must be a JSON object, not {type(body).__name__}: {_FIX}")
     return body
+
+
+def _loads(text: str) -> Any:
+    """Python reads NaN, and takes 1e999 for infinity; an atom can be at neither."""
+    return json.loads(text, parse_float=_finite, parse_constant=_no_number)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text[:20]} is not a finite number")
+
+
+def written_for(sequence: str | dict[str, Any] | None) -> str | None:
+    """The name of the device that it was written for, if it can be made out and stored."""
+    try:
+        body = json.loads(sequence) if isinstance(sequence, str) else sequence
+    except (ValueError, RecursionError):
+        return None
+    name = _device_name(body.get("device")) if isinstance(body, dict) else None
+    return name if name is not None and name.isprintable() else None
 
 
 def _check_shape(body: dict[str, Any], at: str) -> list[Flaw]:
@@ -109,7 +133,7 @@ def _check_shape(body: dict[str, Any], at: str) -> list[Flaw]:
     ]
 
 
-def _device_name(device: dict[str, Any] | str) -> str | None:
+def _device_name(device: Any) -> str | None:
     name = device.get("name") if isinstance(device, dict) else device
     return name if isinstance(name, str) else None
 
@@ -223,7 +247,8 @@ def _check_value(variable: Variable, value: Any, at: str) -> list[Flaw]:
     if not all(_is_number(entry) for entry in entries):
         return [Flaw(at, f"must be {wanted}, not {_short(value)}")]
     if len(entries) != variable.size:
-        return [Flaw(at, f"must be {wanted}, not {len(entries)}")]
+        given = f"a list of {len(entries)}" if entries is value else "one number"
+        return [Flaw(at, f"must be {wanted}, not {given}")]
     return []
 
 

@@ -7,31 +7,45 @@ that took the checker too long, or took it down, is refused: it would do so to t
 import json
 import logging
 import os
+import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from orchestrator.errors import Flaw
 from orchestrator.physics.question import Answer, Question, blamed
 
 logger = logging.getLogger(__name__)
 
+AGAIN_S: Final = 5.0
+_KNOWN: Final = frozenset(
+    {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """`idle_s` is longer than an open batch waits by default, so that its jobs meet a warm
-    checker. `memory_mb` comes on top of what Pulser itself takes."""
+    """How long one question waits for its turn, for the process to start, and for the answer:
+    `wait_s`, `start_s` and `check_s` together stay below what an answer may take. `idle_s` is
+    longer than an open batch waits by default, so that its jobs meet a warm checker. `memory_mb`
+    comes on top of what Pulser itself takes."""
 
-    start_s: float = 20.0
-    wait_s: float = 5.0
-    check_s: float = 20.0
+    start_s: float = 8.0
+    give_up_s: float = 60.0
+    wait_s: float = 3.0
+    check_s: float = 12.0
     idle_s: float = 330.0
     memory_mb: int = 1024
+
+
+class StillStarting(Exception):
+    """It goes on doing so; a later question will find it ready."""
 
 
 class Physics:
@@ -69,8 +83,10 @@ class Physics:
         self._nursery.shutdown(wait=False)
 
     def _check(self, question: Question) -> list[Flaw]:
-        # A process may have ended by itself, being idle, just when it was asked.
-        for last in (False, True):
+        # A process may have ended by itself, being idle, just when it was asked. One that took a
+        # while to die is not asked again: the answer is waited for.
+        since = time.monotonic()
+        for attempt in (1, 2):
             if not self._ready():
                 return []
             try:
@@ -81,8 +97,9 @@ class Physics:
                 return [Flaw(blamed(question), why)]
             except (OSError, EOFError, ValueError):
                 self._retire()
-                if last:
-                    logger.exception("the physics check died twice of the same question")
+                logger.warning("the physics check died of a question", exc_info=True)
+                if attempt == 1 and time.monotonic() - since > AGAIN_S:
+                    break
         return [Flaw(blamed(question), "cannot be checked: the checker dies of it")]
 
     def _ask(self, question: Question) -> Answer:
@@ -95,6 +112,9 @@ class Physics:
             if self._process is None:
                 self._process = self._nursery.submit(_Process, self._limits).result()
             absent = self._process.absent(self._limits.start_s)
+        except StillStarting:
+            logger.warning("the physics check is still starting: this batch is left to its device")
+            return False
         except (OSError, EOFError, ValueError) as error:
             self._retire()
             logger.warning("the physics check does not start (%r): left to the device", error)
@@ -120,15 +140,22 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                env=_environment(),
             )
         self._sock = ours
         self._lines = ours.makefile("rb")
         self._greeted = False
+        self._since, self._give_up_s = time.monotonic(), limits.give_up_s
         self.pid = self._popen.pid
 
     def absent(self, timeout_s: float) -> str | None:
         """Why there is no Pulser; None if there is. Waits for the import."""
         if not self._greeted:
+            # Not by a timeout of the read: a socket's file cannot be read any more after one.
+            if not select.select([self._sock], [], [], timeout_s)[0]:
+                if time.monotonic() - self._since > self._give_up_s:
+                    raise EOFError
+                raise StillStarting
             why: str | None = self._next(timeout_s)["absent"]
             self._greeted = why is None
             return why
@@ -158,6 +185,12 @@ def _flaws_in(answer: Answer) -> list[Flaw]:
     if answer["unchecked"]:
         logger.info("%d jobs were left to the device: no time", answer["unchecked"])
     return [Flaw(field, message) for field, message in answer["flaws"]]
+
+
+def _environment() -> dict[str, str]:
+    """What it reads comes from strangers, so it is told none of our secrets."""
+    names = [name for name in os.environ if name in _KNOWN or name.startswith(("LC_", "PYTHON"))]
+    return {name: os.environ[name] for name in names}
 
 
 def _command(limits: Limits, fd: int) -> list[str]:

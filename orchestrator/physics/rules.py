@@ -24,6 +24,7 @@ AnySequence = Sequence[Any]
 KEPT_SEQUENCES: Final = 16
 MOST_FLAWS: Final = 20
 MOST_MATCHINGS: Final = 10_000
+MOST_TRAJECTORIES: Final = 10_000
 LONGEST_MESSAGE: Final = 600
 JOBS_S: Final = 5.0
 """For all jobs of one question together; a client waits no longer than 30 s for its answer."""
@@ -168,10 +169,21 @@ def check_config(text: str) -> None:
     if not isinstance(given, Mapping):
         raise Misfit("must be a serialized Pulser EmulationConfig")
     known = {name: value for name, value in given.items() if name in _CONFIG_KEYS}
+    _check_bounds(known)
     try:
         EmulationConfig.from_abstract_repr(json.dumps(known))
     except ValidationError as error:
         raise Misfit(f"is no EmulationConfig of Pulser: {_where(error)}") from error
+
+
+def _check_bounds(config: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(config, allow_nan=False)
+    except ValueError:
+        raise Misfit("holds NaN or infinity: every number in it must be finite") from None
+    trajectories = config.get("n_trajectories")
+    if isinstance(trajectories, int) and trajectories > MOST_TRAJECTORIES:
+        raise Misfit(f"asks for {trajectories} trajectories; at most {MOST_TRAJECTORIES} are run")
 
 
 def _said(act: Callable[[], object], field: str) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def _check_bounds(body: BatchIn, settings: Settings) -> list[Flaw]:
 
 def check_count(count: int, settings: Settings, *, least: int) -> list[Flaw]:
     if count < least:
-        return [Flaw("jobs", "must have at least one job; or set open to add jobs later")]
+        return [Flaw("jobs", "must have at least one job, unless the batch is made open")]
     if count > settings.max_batch_size:
         return [
             Flaw("jobs", f"has {count} jobs; send at most {settings.max_batch_size} in one call")

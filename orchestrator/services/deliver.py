@@ -1,7 +1,6 @@
 """Deliver: messages to webhooks, each by a thread of its own, so that a slow endpoint holds up
 neither a settle nor another endpoint."""
 
-import json
 import logging
 import random
 from collections import Counter
@@ -14,7 +13,7 @@ from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
 from orchestrator.services.messages import INLINE_BYTES, body_of, headers_of
 from orchestrator.services.webhooks import signing_secrets
-from orchestrator.store import webhooks
+from orchestrator.store import webhook_news, webhooks
 from orchestrator.store.listings_reading import reading
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.webhooks import Parcel
@@ -53,25 +52,38 @@ class Courier:
         """Once a second: one cheap question, unless there is something to tell or to send."""
         try:
             with reading(self._core.engine) as connection:
-                news, waiting = webhooks.outlook(connection)
+                news, waiting = webhook_news.outlook(connection)
             if news:
                 with self._core.transaction() as tx:
-                    webhooks.tell(tx)
+                    webhook_news.tell(tx)
             if news or waiting:
-                self._send()
+                self._send(wait=False)
         except Unavailable as error:
             logger.warning("webhooks: %s", error)
 
-    def _send(self, *, ended: int | None = None) -> None:
-        """As much as there is room for. `ended`: the endpoint of an attempt that is over."""
-        with self._lock:
+    def _send(self, *, ended: int | None = None, wait: bool = True) -> None:
+        """As much as there is room for. `ended`: the endpoint of an attempt that is over. Without
+        `wait` another one's claim is not waited for: it takes what there is."""
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
             if ended is not None:
                 self._busy -= Counter([ended])
             parcels = self._claim(THREADS - self._busy.total())
             self._busy.update(parcel.endpoint for parcel in parcels)
+        finally:
+            self._lock.release()
         for parcel in parcels:
-            # A daemon: one that is cut off at exit is sent again, under the same id.
+            self._start(parcel)
+
+    def _start(self, parcel: Parcel) -> None:
+        """A daemon: one that is cut off at exit is sent again, under the same id."""
+        try:
             Thread(target=self._run, args=(parcel,), daemon=True, name="webhook").start()
+        except RuntimeError:
+            logger.exception("webhooks: no thread for event %d", parcel.event)
+            with self._lock:
+                self._busy -= Counter([parcel.endpoint])
 
     def _claim(self, room: int) -> list[Parcel]:
         if room <= 0:
@@ -94,7 +106,16 @@ class Courier:
 
 def deliver(core: Core, parcel: Parcel, *, whole_s: float = WHOLE_S) -> None:
     """One attempt, and its place in the delivery log."""
-    answer = _attempt(core, parcel, whole_s)
+    try:
+        answer = _attempt(core, parcel, whole_s)
+    except Unavailable:
+        raise
+    except Exception as error:
+        logger.exception("webhooks: no message could be made of event %d", parcel.event)
+        with core.transaction() as tx:
+            again = next_attempt(parcel.number, tx.at, random.random())
+            webhooks.unmade(tx, parcel, f"no message could be made: {error!r}"[:200], again=again)
+        return
     with core.transaction() as tx:
         if answer.error is None and answer.status is not None:
             webhooks.delivered(tx, parcel, answer.status)
@@ -104,17 +125,13 @@ def deliver(core: Core, parcel: Parcel, *, whole_s: float = WHOLE_S) -> None:
 
 def _attempt(core: Core, parcel: Parcel, whole_s: float) -> "Answer":
     # Imported when it is first needed: most control processes never send one.
-    from orchestrator.webhooks.post import Answer, post
+    from orchestrator.webhooks.post import post
 
     with core.transaction() as tx:
         told = webhooks.content(tx, parcel.event, inline=INLINE_BYTES)
         secrets, at = signing_secrets(core, tx, parcel.project), tx.at
-    try:
-        body = body_of(core, told, at)
-        headers = headers_of(told["event"], body, secrets, at)
-    except (ValueError, TypeError, KeyError, json.JSONDecodeError) as error:
-        logger.exception("webhooks: no message could be made of event %d", parcel.event)
-        return Answer(None, f"no message could be made: {type(error).__name__}")
+    body = body_of(core, told, at)
+    headers = headers_of(told["event"], body, secrets, at)
     allowed = core.settings.webhook_allow
     return post(parcel.url, headers, body.encode(), allowed=allowed, whole_s=whole_s)
 

@@ -21,7 +21,7 @@ def body_of(core: Core, told: Mapping[str, Any], at: datetime) -> str:
         "timestamp": _moment(told["at"]),
         "data": {"project_id": str(told["project_id"]), "batch_id": str(told["batch_id"]), **data},
     }
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(message, separators=(",", ":"))
 
 
 def headers_of(event: str, body: str, secrets: Sequence[str], at: datetime) -> dict[str, str]:

@@ -7,7 +7,7 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later
-from orchestrator.store import batches, devices, webhooks
+from orchestrator.store import batches, devices, webhook_news
 from orchestrator.store.moves import move_batch, revive_jobs
 from orchestrator.store.transaction import Transaction
 
@@ -22,6 +22,6 @@ def revive(core: Core, tx: Transaction, project: UUID, batch: UUID) -> None:
     if move_batch(tx, batch, BatchEvent.REVIVED) is None:
         raise Conflict(f"the batch is {row.status}: only CANCELED and ERROR can be revived")
     revive_jobs(tx, batch)
-    webhooks.follow_again(tx, batch)
+    webhook_news.follow_again(tx, batch)
     place_later(core, tx, row.device_type, batch, row.lanes)
     announce(core, tx, project, batch)

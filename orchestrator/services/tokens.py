@@ -13,7 +13,7 @@ import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from orchestrator.errors import Unauthorized
+from orchestrator.errors import Unauthorized, Unavailable
 from orchestrator.services.core import Core
 from orchestrator.store import keys
 from orchestrator.store.listings_reading import reading
@@ -24,16 +24,22 @@ ISSUER: Final = "holdfast"
 _ALGORITHM: Final = "HS256"
 _HASHER: Final = PasswordHasher()
 _NOBODY: Final = _HASHER.hash("nobody's password, so that an unknown name takes as long")
-# Each verification takes 64 MiB for a moment: a flood of logins waits here instead.
+# Each verification takes 64 MiB and a core for a moment: a flood of logins is turned away.
 _TURNS: Final = threading.BoundedSemaphore(2)
+_LINE: Final = threading.BoundedSemaphore(8)
 
 
 def log_in(core: Core, username: str, password: str, at: datetime) -> str | None:
     """The token; None where the name or the password is wrong, without saying which."""
     with reading(core.engine) as connection:
         known = keys.password_of(connection, username)
-    with _TURNS:
-        opened = _opens(known[1] if known else _NOBODY, password)
+    if not _LINE.acquire(blocking=False):
+        raise Unavailable("too many are logging in; try again in a few seconds")
+    try:
+        with _TURNS:
+            opened = _opens(known[1] if known else _NOBODY, password)
+    finally:
+        _LINE.release()
     if known is None or not opened:
         return None
     claims = {

@@ -248,7 +248,8 @@ _INSERT_COPY: Final = text(
             webhook, options, jobs_total, jobs_left, created_at, updated_at)
         SELECT :id, project_id, :user, id, COALESCE(:name, name), device_type, device_name,
             :open, priority, preemptible AND NOT :open, lanes, idle_timeout_s, max_duration_s,
-            tags, shared, webhook, options, :jobs, :jobs, :at, :at
+            tags, shared, webhook, CAST(CAST(options AS jsonb) - 'workload' AS json),
+            :jobs, :jobs, :at, :at
         FROM batch WHERE id = :parent
         RETURNING id, project_id, status, webhook
     ), {_FOLLOWED}

@@ -6,12 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from orchestrator.errors import Flaw, Rejected, Unavailable
+from orchestrator.errors import Flaw, Rejected
+from orchestrator.store.transaction import failing_as_ours
 
 Reader = Connection
 LIMIT_DEFAULT: Final = 100
@@ -21,15 +19,9 @@ LIMIT_MOST: Final = 1000
 @contextmanager
 def reading(engine: Engine) -> Generator[Reader]:
     """One statement is one snapshot: no transaction is opened around it."""
-    try:
-        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            yield connection
-    except (OperationalError, PoolTimeout) as error:
-        raise Unavailable("the database does not answer; try again in a few seconds") from error
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
-            raise Unavailable("the database went away; try again in a few seconds") from error
-        raise
+    separate = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with failing_as_ours(), separate.connect() as connection:
+        yield connection
 
 
 def one_or_any(column: str, given: dict[str, Any]) -> str:

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from orchestrator.errors import Unavailable
+from orchestrator.errors import Flaw, Rejected, Unavailable
 
 logger = logging.getLogger(__name__)
 
+_UNKEPT = "holds what a database cannot keep: a NUL character, or a number beyond its type"
 _CLOCK = text("SELECT clock_timestamp()")
 
 
@@ -29,6 +30,7 @@ def connect(database_url: str, *, pool_size: int = 10) -> Engine:
         max_overflow=pool_size,
         pool_timeout=5,
         pool_use_lifo=True,
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 3,
             "application_name": "holdfast",
@@ -60,21 +62,29 @@ class Transaction:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Generator[Transaction]:
-    """Hooks run only after the commit, so no message can name a row that was rolled back.
-
-    A hook that fails is logged and passed over: hooks are speed, the sweep is truth.
-    """
+def failing_as_ours() -> Generator[None]:
+    """The driver's errors as ours: try later, or send something that can be kept."""
     try:
-        with engine.begin() as connection:
-            tx = Transaction(connection)
-            yield tx
+        yield
     except (OperationalError, PoolTimeout) as error:
         raise Unavailable("the database does not answer; try again in a few seconds") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
             raise Unavailable("the database went away; try again in a few seconds") from error
+        if isinstance(error.orig, psycopg.DataError):
+            raise Rejected([Flaw("request", _UNKEPT)]) from error
         raise
+
+
+@contextmanager
+def transaction(engine: Engine) -> Generator[Transaction]:
+    """Hooks run only after the commit, so no message can name a row that was rolled back.
+
+    A hook that fails is logged and passed over: hooks are speed, the sweep is truth.
+    """
+    with failing_as_ours(), engine.begin() as connection:
+        tx = Transaction(connection)
+        yield tx
     for hook in tx.hooks:
         try:
             hook()

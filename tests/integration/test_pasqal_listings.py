@@ -189,7 +189,7 @@ def is_wanted_batch(row: Row, wanted: BatchesWanted) -> bool:
         "user_ids": lambda ids: row["user_id"] in ids,
         "device_types": lambda types: row["device_type"] in types,
         "statuses": lambda words: MEANT.get(row["status"], row["status"]) in words,
-        "open": lambda is_open: row["open"] == is_open,
+        "open": lambda is_open: (row["open"] and row["ended_at"] is None) == is_open,
         "queue_priorities": lambda words: SIGNS[row["priority"]] in words,
         "tag": lambda tag: tag in row["tags"],
         "min_jobs": lambda least: row["jobs_total"] >= least,

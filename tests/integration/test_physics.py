@@ -210,6 +210,22 @@ def test_a_checker_that_does_not_start_in_time_is_let_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulser_that("import time; time.sleep(100)", tmp_path, monkeypatch)
-    with checker(start_s=0.5) as physics:
+    with checker(start_s=0.5, give_up_s=0.1) as physics:
         assert said(physics, question(bomb())) == ""
         assert physics.pid is None
+
+
+def test_a_checker_that_starts_slowly_answers_later_questions() -> None:
+    with checker(start_s=0.01) as physics:
+        assert said(physics, question(bomb())) == ""
+        first = pid_of(physics)
+        until(lambda: said(physics, question(bomb())), 30)
+        assert pid_of(physics) == first
+
+
+def test_the_checker_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_DATABASE_URL", "postgresql://user:secret@host/name")
+    with checker() as physics:
+        physics.check(question(one_pulse()))
+        told = Path(f"/proc/{pid_of(physics)}/environ").read_bytes()
+    assert b"secret" not in told

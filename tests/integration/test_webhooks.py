@@ -21,7 +21,8 @@ from orchestrator.services.core import Core
 from orchestrator.services.deliver import Courier
 from orchestrator.services.rebatch import rebatch
 from orchestrator.services.revive import revive
-from orchestrator.store.webhooks import claim, tell
+from orchestrator.store.webhook_news import tell
+from orchestrator.store.webhooks import claim
 from schemas.batch import RebatchIn
 from tests.integration.puppet import PROJECT, Puppet, call, done, failed, new_batch
 from tests.integration.webhook_stack import Receiver, Sql, deliveries, receiving, secret_of, told

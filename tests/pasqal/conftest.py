@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import psycopg
 import pytest
 from pasqal_cloud.authentication import TokenProvider
@@ -63,6 +65,26 @@ class Dev:
         url = self.database_url.replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as connection:
             return connection.execute(statement.encode(), values).fetchall()
+
+    def as_user(self, name: str, *projects: str) -> dict[str, str]:
+        """The header of another user: a member of these projects, or else of ours."""
+        [(user,)] = self.sql(
+            'INSERT INTO "user" (id, username, password_hash)'
+            " VALUES (gen_random_uuid(), %s, 'none') ON CONFLICT (username)"
+            " DO UPDATE SET password_hash = 'none' RETURNING id::text",
+            name,
+        )
+        for project in projects or [self.project_id]:
+            self.sql(
+                "INSERT INTO membership (user_id, project_id) VALUES (%s, %s)"
+                " ON CONFLICT DO NOTHING RETURNING 1",
+                user,
+                project,
+            )
+        [(secret,)] = self.sql("SELECT secret FROM signing_key")
+        now = datetime.now(UTC)
+        claims = {"iss": "holdfast", "sub": user, "iat": now, "exp": now + timedelta(hours=1)}
+        return {"Authorization": f"Bearer {jwt.encode(claims, bytes(secret), algorithm='HS256')}"}
 
     def until_over(self, batch: str, timeout_s: float) -> None:
         ended = "SELECT 1 FROM batch WHERE id = %s AND ended_at IS NOT NULL"

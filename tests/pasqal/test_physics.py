@@ -121,7 +121,14 @@ def test_the_qpu_like_device_counts_as_its_sequence_says(cloud: Cloud) -> None:
     assert distance(counter, exact(for_qpu())) < bound(4, 1000)
 
 
-def test_two_devices_do_not_draw_the_same_shots(cloud: Cloud) -> None:
-    """Twice the same job: equal distributions, other shots."""
+def test_the_same_job_twice_draws_other_shots(cloud: Cloud) -> None:
     first, second = counted(cloud, fixed(4), {}, {})
     assert first != second
+
+
+def test_two_devices_do_not_draw_the_same_shots(cloud: Cloud) -> None:
+    """Each is the first that its process draws of this sequence."""
+    sequence = for_qpu()
+    [virtual] = counted(cloud, sequence, {"runs": 2000}, device_type="EMU_FREE")
+    [real] = counted(cloud, sequence, {"runs": 2000}, device_type=None)
+    assert virtual != real

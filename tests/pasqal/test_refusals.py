@@ -13,11 +13,17 @@ import pytest
 from pasqal_cloud.authentication import TokenProviderError
 from pasqal_cloud.errors import BatchCreationError, RebatchError
 from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
+from pulser import NoiseModel
+from pulser.backend import BitStrings, EmulationConfig
 
 from tests.pasqal.conftest import Cloud, Dev, Key
 from tests.pasqal.programs import fixed, for_qpu, mappable, parametrized, unique
 
 BATCHES = "/api/v1/batches"
+NAN = fixed().to_abstract_repr().replace('"x": 0.0', '"x": NaN')
+TRAJECTORIES = EmulationConfig(
+    observables=[BitStrings()], noise_model=NoiseModel(amp_sigma=0.1), n_trajectories=10**6
+).to_abstract_repr()
 GZIP = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
 
 
@@ -57,6 +63,10 @@ def batches(dev: Dev) -> int:
         ({"webhook": "http://127.0.0.1/hook"}, ["webhook"], ""),
         ({"backend_configuration": "{"}, ["backend_configuration"], ""),
         ({"open": True, "complete": True}, ["complete"], "opposite"),
+        ({"open": "yes"}, ["open"], "true or false"),
+        ({"configuration": {"x": "y" * 70_000}}, ["configuration"], "at most"),
+        ({"sequence_builder": NAN}, ["sequence_builder"], "finite"),
+        ({"backend_configuration": TRAJECTORIES}, ["backend_configuration"], "trajectories"),
     ],
 )
 def test_a_batch_that_cannot_be_is_refused_by_field(
@@ -169,6 +179,10 @@ def test_another_encoding_is_refused(http: httpx.Client) -> None:
         ("/api/v2/jobs?status=LOST", 422),
         ("/api/v1/batches?open=maybe", 422),
         ("/api/v1/batches?queue_priority=SOON", 422),
+        ("/api/v1/batches?tag=%00", 422),
+        ("/api/v1/batches?device_type=%00", 422),
+        ("/api/v1/batches?batch_id=1", 422),
+        ("/api/v2/jobs?tag=a", 422),
         ("/api/v3/batches", 404),
     ],
 )
@@ -176,33 +190,23 @@ def test_a_question_that_cannot_be_is_refused(http: httpx.Client, path: str, sta
     assert refused(http.get(path), status)
 
 
+def test_a_misspelt_filter_cancels_nothing(dev: Dev, http: httpx.Client) -> None:
+    made = http.post(BATCHES, json=body(dev, open=True)).json()["data"]
+    for method, path in [("PATCH", "v2/batches/{}/cancel/jobs"), ("POST", "v1/batches/{}/rebatch")]:
+        answer = http.request(method, f"/api/{path.format(made['id'])}", params={"ids": "x"})
+        [flaw] = refused(answer, 422)
+        assert flaw["loc"] == ["query", "ids"]
+    http.patch(f"/api/v2/batches/{made['id']}/complete")
+
+
+def test_half_a_character_in_a_name_is_refused_and_told(dev: Dev, http: httpx.Client) -> None:
+    sequence = json.loads(parametrized().to_abstract_repr())
+    sequence["variables"]["\ud800"] = {"type": "float", "value": [0.0]}
+    refused(http.post(BATCHES, json=body(dev, sequence_builder=json.dumps(sequence))), 422)
+
+
 def test_a_method_that_is_not_there_is_refused(http: httpx.Client) -> None:
     refused(http.delete(BATCHES), 405)
-
-
-def test_another_projects_batch_is_not_there(dev: Dev, http: httpx.Client) -> None:
-    other, batch = uuid4(), uuid4()
-    dev.sql(
-        "WITH p AS (INSERT INTO project (id, name) VALUES (%s, %s) RETURNING id)"
-        " INSERT INTO batch"
-        " (id, project_id, device_type, open, preemptible, idle_timeout_s, shared)"
-        " SELECT %s, id, 'FRESNEL', true, false, 60, '{}' FROM p RETURNING 1",
-        other,
-        str(other),
-        batch,
-    )
-    for method, path in [
-        ("GET", f"/api/v2/batches/{batch}"),
-        ("GET", f"/api/v1/batches/{batch}/status"),
-        ("PATCH", f"/api/v2/batches/{batch}/complete"),
-        ("PATCH", f"/api/v2/batches/{batch}/cancel"),
-        ("PATCH", f"/api/v2/batches/{batch}/cancel/jobs"),
-        ("POST", f"/api/v1/batches/{batch}/rebatch"),
-    ]:
-        refused(http.request(method, path), 404)
-    refused(http.post(BATCHES, json=body(dev, project_id=str(other))), 404)
-    assert http.get("/api/v2/jobs", params={"project_id": str(other)}).json()["data"] == []
-    assert str(batch) not in http.get(BATCHES).text
 
 
 @pytest.mark.parametrize("token", ["", "hf_unknown", "x.y.z", "eyJhbGciOiJub25lIn0.e30."])

@@ -1,22 +1,26 @@
 """Who one is: tokens for a password, and one's projects."""
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from orchestrator.api.auth import core_of
-from orchestrator.api.pasqal.bodies import Body
+from orchestrator.api.pasqal.bodies import Sent, read_up_to
 from orchestrator.api.pasqal.callers import Reads
 from orchestrator.api.pasqal.envelope import success
+from orchestrator.api.problems import status_of
+from orchestrator.errors import HoldfastError, Unavailable
 from orchestrator.services.tokens import TOKEN_TTL_S, log_in
 from orchestrator.store import members
 from orchestrator.store.listings_reading import reading
 
 GRANTS: Final = ("password", "http://auth0.com/oauth/grant-type/password-realm")
 MOST_FIELDS: Final = 50
+FORM_BYTES: Final = 16 * 1024
+LONGEST_NAME, LONGEST_PASSWORD = 200, 1000
 
 projects = APIRouter(tags=["account"])
 tokens = APIRouter(tags=["account"])
@@ -32,8 +36,12 @@ def get_projects(caller: Reads, project_status: str | None = None) -> Response:
     return success([{"id": str(p.id), "name": p.name, "status": "ACTIVE"} for p in found])
 
 
+async def read_form(request: Request) -> Sent:
+    return await read_up_to(request, FORM_BYTES)
+
+
 @tokens.post("/token")
-def token(request: Request, sent: Body) -> Response:
+def token(request: Request, sent: Annotated[Sent, Depends(read_form)]) -> Response:
     """The password grant, as the client sends it: realm and audience are not looked at."""
     try:
         form = parse_qs(sent.text.decode(), strict_parsing=True, max_num_fields=MOST_FIELDS)
@@ -43,14 +51,33 @@ def token(request: Request, sent: Body) -> Response:
     if given.get("grant_type") not in GRANTS:
         return _refused(400, "unsupported_grant_type", f"grant_type must be one of {GRANTS}")
     username, password = given.get("username", ""), given.get("password", "")
-    if not (0 < len(username) <= 200 and 0 < len(password) <= 1000):
+    if not username or not password:
         return _refused(400, "invalid_request", "username and password are required")
+    if len(username) > LONGEST_NAME or len(password) > LONGEST_PASSWORD or "\0" in username:
+        return _refused(400, "invalid_request", "username or password is none that we gave")
     access = log_in(core_of(request), username, password, datetime.now(UTC))
     if access is None:
         return _refused(403, "invalid_grant", "wrong username or password")
     return _answer(
         {"access_token": access, "token_type": "Bearer", "expires_in": TOKEN_TTL_S, "scope": ""}
     )
+
+
+def install(app: FastAPI) -> None:
+    """Here, too, what is refused before the form is looked at has the shape of RFC 6749."""
+    app.add_exception_handler(HoldfastError, _of_ours)
+    app.add_exception_handler(Exception, _of_nobody)
+
+
+async def _of_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HoldfastError)
+    later = isinstance(error, Unavailable)
+    kind = "temporarily_unavailable" if later else "invalid_request"
+    return _refused(status_of(error), kind, str(error))
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    return _refused(500, "server_error", "something broke on our side")
 
 
 def _refused(status: int, error: str, description: str) -> Response:

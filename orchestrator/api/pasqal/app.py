@@ -16,7 +16,9 @@ FAULTS: Final = Faults(envelope.broken, envelope.too_slow)
 def mount(app: FastAPI, core: Core) -> None:
     app.mount("/core-fast", _application(core, "Holdfast: the PASQAL Cloud door", *CORE))
     app.mount("/account", _application(core, "Holdfast: account", account.projects))
-    app.mount("/oauth", _application(core, "Holdfast: tokens", account.tokens))
+    tokens = _application(core, "Holdfast: tokens", account.tokens)
+    account.install(tokens)
+    app.mount("/oauth", tokens)
 
 
 def _application(core: Core, title: str, *routers: APIRouter) -> FastAPI:

@@ -15,7 +15,7 @@ from orchestrator.api.pasqal.envelope import page, success
 from orchestrator.api.pasqal.replays import create
 from orchestrator.api.pasqal.translating import (
     BATCH_FIELDS,
-    also_checked_as,
+    as_examined,
     batch_of,
     chosen,
     in_words,
@@ -59,8 +59,7 @@ def create_batch(request: Request, caller: Submits, sent: Body) -> Response:
     options = options_of(given)
     with in_words(BATCH_FIELDS):
         body = batch_of(caller.core, given, request.headers.get("user-agent", ""))
-        for checked in (body, *also_checked_as(given, body)):
-            examine(caller.core, checked)
+        examine(caller.core, as_examined(caller.core, given, body))
         return call.run(
             lambda tx: submit.submit(caller.core, tx, project, caller.user, body, options=options)
         )
@@ -114,7 +113,8 @@ def get_batch_status(caller: Reads, batch_id: UUID) -> Response:
 
 @router.post("/api/v2/batches/{batch_id}/jobs")
 def add_jobs(request: Request, caller: Submits, batch_id: UUID, sent: Body) -> Response:
-    given = parse(Jobs, sent.text).root
+    with in_words({"body": "jobs", "": "jobs"}):
+        given = parse(Jobs, sent.text).root
     core, project = caller.core, _project(caller, batch_id)
     with reading(core.engine) as connection:
         _row(connection, caller, batch_id)

@@ -27,8 +27,11 @@ class Sent:
 
 
 async def read_body(request: Request) -> Sent:
+    return await read_up_to(request, core_of(request).settings.max_body_bytes)
+
+
+async def read_up_to(request: Request, most: int) -> Sent:
     """Inflated as it arrives, so that a bomb is refused when it begins to unfold."""
-    most = core_of(request).settings.max_body_bytes
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > most:
         raise too_large(most)

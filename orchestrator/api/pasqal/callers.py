@@ -1,6 +1,6 @@
 """Who calls: the holder of an API key, or a user whose token was issued here."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Final
@@ -35,9 +35,6 @@ class Caller:
         if wanted not in self.projects:
             raise NotFound(f"there is no project {wanted} that you are in")
         return wanted
-
-    def among(self, wanted: Iterable[UUID] | None) -> list[UUID]:
-        return [each for each in self.projects if wanted is None or each in set(wanted)]
 
 
 @cache

@@ -55,9 +55,9 @@ def failure(
     )
 
 
-def failure_of(error: HoldfastError) -> Response:
+def failure_of(error: HoldfastError, place: str = "body") -> Response:
     if isinstance(error, Rejected):
-        return failure(422, [_described(flaw) for flaw in error.flaws], error.code)
+        return failure(422, [_described(flaw, place) for flaw in error.flaws], error.code)
     return failure(status_of(error), str(error), error.code)
 
 
@@ -73,11 +73,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HoldfastError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(HTTPException, _of_router)
+    app.add_exception_handler(Exception, _of_nobody)
 
 
-def _described(flaw: Flaw) -> dict[str, Any]:
+def _described(flaw: Flaw, place: str) -> dict[str, Any]:
     """`jobs[3].runs` is `["body", "jobs", 3, "runs"]`."""
-    loc: list[str | int] = ["body"]
+    loc: list[str | int] = [place]
     for part in flaw.field.replace("[", ".[").split("."):
         if part.startswith("[") and part[1:-1].isdecimal():
             loc.append(int(part[1:-1]))
@@ -97,7 +98,13 @@ async def _of_parameters(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(each["loc"][0] == "path" for each in found):
         return failure_of(NotFound("there is nothing with such an id"))
-    return failure_of(Rejected(flaws_in([{**each, "loc": each["loc"][1:]} for each in found])))
+    flaws = flaws_in([{**each, "loc": each["loc"][1:]} for each in found])
+    return failure_of(Rejected(flaws), place="query")
+
+
+async def _of_nobody(request: Request, error: Exception) -> Response:
+    """It is raised again behind this answer, and logged with the request's id."""
+    return broken()
 
 
 async def _of_router(request: Request, error: Exception) -> Response:

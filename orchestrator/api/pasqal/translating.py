@@ -10,7 +10,9 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from orchestrator.api.flaws import flaws_in
+from orchestrator.domain.sequence import written_for
 from orchestrator.errors import Flaw, Rejected
+from orchestrator.services.admission import check_finite
 from orchestrator.services.core import Core
 from orchestrator.store import catalog
 from orchestrator.store.listings_pasqal_batches import BatchesWanted
@@ -21,6 +23,7 @@ from schemas.job import JobFilter, JobIn
 from schemas.pasqal import ChosenJobs, CreateBatch, CreateJob, ListBatches, ListJobs, RebatchJobs
 
 PROCESSOR: Final = "FRESNEL"
+OPTION_BYTES: Final = 64 * 1024
 DEFAULT_SHOTS: Final = 1000
 OLD_CLIENT: Final = re.compile(r"PasqalCloudSDK/(\d{1,4})\.(\d{1,4})")
 
@@ -121,14 +124,31 @@ def said_by_config(user_agent: str) -> bool:
     return version is not None and (int(version[1]), int(version[2])) < (0, 23)
 
 
-def also_checked_as(given: CreateBatch, body: BatchIn) -> list[BatchIn]:
+def as_examined(core: Core, given: CreateBatch, body: BatchIn) -> BatchIn:
     """With `strict_validation` an emulator's batch must be one that the processor would take."""
-    strict = (given.configuration or {}).get("strict_validation") is True
-    return [body.model_copy(update={"device_type": PROCESSOR, "device": None})] if strict else []
+    if (given.configuration or {}).get("strict_validation") is not True:
+        return body
+    with reading(core.engine) as connection:
+        if PROCESSOR not in catalog.type_names(connection):
+            raise Rejected(
+                [Flaw("configuration.strict_validation", f"wants a {PROCESSOR}, and none is here")]
+            )
+    return body.model_copy(update={"device_type": PROCESSOR, "device": None})
 
 
 def options_of(given: CreateBatch) -> dict[str, Any] | None:
-    return None if given.configuration is None else {"configuration": given.configuration}
+    if given.configuration is None:
+        return None
+    return {"configuration": small(given.configuration, "configuration")}
+
+
+def small(value: dict[str, Any], field: str) -> dict[str, Any]:
+    """What is shown in every listing must not be large, and must be JSON."""
+    if flaws := check_finite(value, field):
+        raise Rejected(flaws)
+    if len(json.dumps(value)) > OPTION_BYTES:
+        raise Rejected([Flaw(field, f"must be at most {OPTION_BYTES} bytes of JSON")])
+    return value
 
 
 def chosen(filters: ChosenJobs) -> JobFilter:
@@ -167,6 +187,9 @@ def wanted_batches(given: ListBatches) -> BatchesWanted:
         open=given.open,
         queue_priorities=given.queue_priority,
         tag=given.tag,
+        id_starts_with=given.id__starts_with,
+        min_jobs=given.min_jobs,
+        max_jobs=given.max_jobs,
         start_date=given.start_date,
         end_date=given.end_date,
     )
@@ -207,23 +230,13 @@ def _target(connection: Reader, given: CreateBatch) -> tuple[str, str | None]:
 
 def _written_for(connection: Reader, given: CreateBatch) -> str:
     sequences = [given.sequence_builder, *(job.sequence for job in given.jobs)]
-    name = _device_name(next((each for each in sequences if each is not None), None))
+    name = written_for(next((each for each in sequences if each is not None), None))
     found = None if name is None else catalog.type_for_spec_name(connection, name)
     if found is None:
         known = ", ".join(catalog.type_names(connection)) or "none"
         written = f"no device here is the {name!r} of the sequence" if name else "is missing"
         raise Rejected([Flaw("device_type", f"{written}; name one of {known}")])
     return found
-
-
-def _device_name(sequence: Any) -> str | None:
-    try:
-        body = json.loads(sequence) if isinstance(sequence, str) else sequence
-    except (ValueError, RecursionError):
-        return None
-    device = body.get("device") if isinstance(body, dict) else None
-    name = device.get("name") if isinstance(device, dict) else device
-    return name if isinstance(name, str) else None
 
 
 BATCH_FIELDS: Final = {

@@ -16,7 +16,7 @@ from orchestrator.api.pasqal.callers import Caller, Reads, Submits
 from orchestrator.api.pasqal.envelope import success
 from orchestrator.api.pasqal.jobs import base_of
 from orchestrator.api.pasqal.replays import create
-from orchestrator.api.pasqal.translating import WORKLOAD_FIELDS, batch_of, in_words
+from orchestrator.api.pasqal.translating import WORKLOAD_FIELDS, batch_of, in_words, small
 from orchestrator.errors import Flaw, NotFound, Rejected
 from orchestrator.services import cancel, submit
 from orchestrator.services.examine import examine
@@ -24,10 +24,13 @@ from orchestrator.services.links import result_link
 from orchestrator.store.listings_pasqal_batches import FoundBatch, these_batches
 from orchestrator.store.listings_pasqal_jobs import jobs_of
 from orchestrator.store.listings_reading import Reader, reading
+from orchestrator.store.programs import program_of
 from schemas.pasqal import CreateBatch, CreateJob, CreateWorkload, PulserConfig
 
 router = APIRouter(tags=["workloads"])
 PULSER: Final = "pulser"
+LARGE: Final = ("sequence", "backend_configuration")
+"""What of a config is kept as the batch's own, and not a second time."""
 
 
 @router.post("/api/v1/workloads")
@@ -40,7 +43,8 @@ def create_workload(request: Request, caller: Submits, sent: Body) -> Response:
     if (known := call.known()) is not None:
         return known
     as_batch = _as_batch(given)
-    options = {"workload": {"type": given.workload_type, "config": given.config}}
+    rest = {name: value for name, value in given.config.items() if name not in LARGE}
+    options = {"workload": {"type": given.workload_type, "config": small(rest, "config")}}
     with in_words(WORKLOAD_FIELDS):
         body = batch_of(caller.core, as_batch)
         examine(caller.core, body)
@@ -95,17 +99,19 @@ def _row(connection: Reader, caller: Caller, workload: UUID) -> FoundBatch:
 
 def _shown(request: Request, caller: Caller, connection: Reader, workload: UUID) -> dict[str, Any]:
     row = _row(connection, caller, workload)
-    [job] = jobs_of(connection, workload)
+    job, program = jobs_of(connection, workload)[0], program_of(connection, workload)
     done = job.status == "DONE"
     link = result_link(caller.core, base_of(request), job.id, datetime.now(UTC)) if done else None
     options = (row.options or {})["workload"]
+    large = {name: getattr(program, name) for name in LARGE}
+    config = options["config"] | {name: part for name, part in large.items() if part is not None}
     return {
         "id": str(row.id),
         "project_id": str(row.project_id),
         "status": job.status if row.status == "DONE" else shown.batch_status(row),
         "backend": row.device_type,
         "workload_type": options["type"],
-        "config": options["config"],
+        "config": config,
         "errors": None if job.reason is None else [job.reason],
         "created_at": shown.moment(row.created_at),
         "updated_at": shown.moment(row.updated_at),
