@@ -52,7 +52,7 @@ def _open_batch(tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
 
 
 def _add(core: Core, tx: Transaction, row: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
-    ids = jobs.add(tx, row.id, row.project_id, row.jobs_total, new)
+    ids = jobs.add(tx, row, new)
     vacate(core, tx, devices.holders(tx, row.id))
     if row.lanes > 1:
         place_later(core, tx, row.device_type, row.id, row.lanes)

@@ -30,11 +30,13 @@ class BatchRow:
     admitted_at: datetime | None
     idle_deadline: datetime | None
     overrun_deadline: datetime | None
+    jobs_last_at: datetime | None
 
 
 _COLUMNS: Final = """
     id, project_id, device_type, device_name, status, open, priority, seq, preemptible, lanes,
-    idle_timeout_s, jobs_total, jobs_left, admitted_at, idle_deadline, overrun_deadline
+    idle_timeout_s, jobs_total, jobs_left, admitted_at, idle_deadline, overrun_deadline,
+    jobs_last_at
 """
 _LOCK: Final = text(f"SELECT {_COLUMNS} FROM batch WHERE id = :id FOR NO KEY UPDATE")
 

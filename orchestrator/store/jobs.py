@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +12,7 @@ import uuid_utils
 from pydantic_core import to_json
 from sqlalchemy import text
 
+from orchestrator.store.batches import BatchRow
 from orchestrator.store.transaction import Transaction
 from schemas.job import JobFilter
 
@@ -42,7 +44,7 @@ _FIRST: Final = text(
 
 def insert(tx: Transaction, batch: UUID, project: UUID, new: Sequence[NewJob]) -> list[UUID]:
     """The jobs that a new batch begins with; it has counted them. Ids in the order given."""
-    ids = _copy(tx, batch, project, 1, new)
+    ids = _copy(tx, batch, project, 1, new, tx.at)
     if new:
         counts = sorted(_runs(new).items())
         given = {"runs": [runs for runs, _ in counts], "upto": [*accumulate(n for _, n in counts)]}
@@ -76,22 +78,29 @@ _MORE: Final = text(
 )
 
 
-def add(
-    tx: Transaction, batch: UUID, project: UUID, total: int, new: Sequence[NewJob]
-) -> list[UUID]:
-    """More jobs for a batch that is locked and has `total`. Ids in the order given."""
-    ids = _copy(tx, batch, project, total + 1, new)
+def add(tx: Transaction, batch: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
+    """More jobs for a batch that is locked. Ids in the order given.
+
+    They are never older than those before them, though the transaction may have read its clock
+    before it waited for the lock.
+    """
+    at = max(tx.at, batch.jobs_last_at or tx.at)
+    ids = _copy(tx, batch.id, batch.project_id, batch.jobs_total + 1, new, at)
     counts = _runs(new)
     given = {"runs": list(counts.keys()), "counts": list(counts.values()), "n": len(new)}
-    tx.connection.execute(_MORE, {"batch": batch, "at": tx.at, **given})
+    tx.connection.execute(_MORE, {"batch": batch.id, "at": at, **given})
     return ids
 
 
 def _copy(
-    tx: Transaction, batch: UUID, project: UUID, first_ordinal: int, new: Sequence[NewJob]
+    tx: Transaction,
+    batch: UUID,
+    project: UUID,
+    first_ordinal: int,
+    new: Sequence[NewJob],
+    at: datetime,
 ) -> list[UUID]:
     ids = [new_id() for _ in new]
-    at = tx.at
     driver = tx.connection.connection.cursor()
     with driver.copy(_COPY) as copy:
         for ordinal, (job, one) in enumerate(zip(ids, new, strict=True), first_ordinal):

@@ -248,6 +248,16 @@ def these_jobs(connection: Reader, projects: Sequence[UUID], ids: Sequence[UUID]
     return [found[each] for each in ids if each in found]
 
 
+_STATUS: Final = text("SELECT status FROM job WHERE id = :id AND project_id = ANY(:projects)")
+
+
+def status_of_job(connection: Reader, projects: Sequence[UUID], job: UUID) -> str | None:
+    """None also when it is another project's."""
+    given = {"id": job, "projects": list(projects)}
+    status: str | None = connection.execute(_STATUS, given).scalar_one_or_none()
+    return status
+
+
 def jobs_of(connection: Reader, batch: UUID) -> list[FoundJob]:
     """All of them, in the order of submission."""
     return [FoundJob(*row) for row in connection.execute(_ALL, {"batch": batch})]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from orchestrator.services.append import append
@@ -19,7 +20,15 @@ from orchestrator.store.listings_reading import reading
 from schemas.job import JobIn
 from schemas.words import BatchStatus, JobStatus
 from tests.integration.past import THIRD_PROJECT, UNSERVED, USERS, Past
-from tests.integration.puppet import OTHER_PROJECT, PROJECT, TYPE, call, new_batch
+from tests.integration.puppet import (
+    OTHER_PROJECT,
+    PROJECT,
+    TYPE,
+    add_jobs,
+    call,
+    job_bodies,
+    new_batch,
+)
 
 MINE = [PROJECT, THIRD_PROJECT]
 DIALECT = ["PENDING", "RUNNING", "DONE", "CANCELED", "TIMED_OUT", "ERROR"]
@@ -246,3 +255,18 @@ def test_calls_at_the_same_time_lose_none_of_each_others_jobs(core: Core) -> Non
     (row,) = past.batches()
     assert (row["runs"], row["runs_upto"]) == ([3, 5, 9], [4, 10, 12])
     assert jobs(core, JobsWanted(max_runs=5), 0, 1, "ASC").total == 10
+
+
+def test_a_job_that_is_added_later_is_never_older(
+    core: Core, sql: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    batch = new_batch(core, 1, open=True)
+    with core.transaction() as slow:
+        early = slow.at
+        add_jobs(core, batch, 1)
+        append(core, slow, PROJECT, batch, job_bodies(1))
+    created = sql.execute(
+        "SELECT created_at FROM job WHERE batch_id = %s ORDER BY ordinal", [batch]
+    ).fetchall()
+    assert created == sorted(created)
+    assert created[-1] != (early,)

@@ -54,6 +54,8 @@ Submits = Annotated[Caller, Depends(requires(Scope.SUBMIT))]
 
 
 def _caller(core: Core, secret: str) -> Caller:
+    # Read once and kept: now, while no other connection is held.
+    core.signing_secret  # noqa: B018
     if not secret.startswith(KEY_PREFIX):
         user = user_of(core, secret)
         projects = asked_twice(core, lambda reader: members.projects_of(reader, user))

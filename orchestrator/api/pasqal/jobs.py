@@ -17,7 +17,7 @@ from orchestrator.errors import Conflict, Forbidden, NotFound
 from orchestrator.services import cancel
 from orchestrator.services.core import Core
 from orchestrator.services.links import is_open, result_link
-from orchestrator.store.listings_pasqal_jobs import FoundJob, find_jobs, these_jobs
+from orchestrator.store.listings_pasqal_jobs import FoundJob, find_jobs, status_of_job, these_jobs
 from orchestrator.store.listings_reading import Reader, reading
 from orchestrator.store.objects import read_object
 from orchestrator.store.results import get_result
@@ -50,7 +50,7 @@ def get_job(caller: Reads, job_id: UUID) -> Response:
 @router.get("/api/v1/jobs/{job_id}/status")
 def get_job_status(caller: Reads, job_id: UUID) -> Response:
     with reading(caller.core.engine) as connection:
-        return success({"status": _row(connection, caller, job_id).status})
+        return success({"status": _status(connection, caller, job_id)})
 
 
 @router.patch("/api/v2/jobs/{job_id}/cancel")
@@ -70,7 +70,7 @@ def cancel_job(caller: Submits, job_id: UUID) -> Response:
 def get_results_link(request: Request, caller: Reads, job_id: UUID) -> Response:
     """Null until the job is DONE."""
     with reading(caller.core.engine) as connection:
-        done = _row(connection, caller, job_id).status == "DONE"
+        done = _status(connection, caller, job_id) == "DONE"
     link = result_link(caller.core, base_of(request), job_id, datetime.now(UTC)) if done else None
     return success({"results_link": link})
 
@@ -106,6 +106,13 @@ def stored_result(core: Core, job: UUID) -> Any:
     if row.ref is None:
         return from_json(row.value or "null")
     return from_json(b"".join(read_object(core.settings.store_url, core.settings.s3, row.ref)))
+
+
+def _status(connection: Reader, caller: Caller, job: UUID) -> str:
+    found = status_of_job(connection, caller.projects, job)
+    if found is None:
+        raise NotFound(f"there is no job {job}")
+    return found
 
 
 def _row(connection: Reader, caller: Caller, job: UUID) -> FoundJob:
