@@ -24,6 +24,7 @@ from tests.integration.puppet import (
     OTHER_PROJECT,
     PROJECT,
     TYPE,
+    Puppet,
     add_jobs,
     call,
     job_bodies,
@@ -260,6 +261,7 @@ def test_calls_at_the_same_time_lose_none_of_each_others_jobs(core: Core) -> Non
 def test_a_job_that_is_added_later_is_never_older(
     core: Core, sql: psycopg.Connection[tuple[object, ...]]
 ) -> None:
+    Puppet.online(core, "dev-1")
     batch = new_batch(core, 1, open=True)
     with core.transaction() as slow:
         early = slow.at
