@@ -104,6 +104,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder = tmp_path_factory.mktemp("dev")
     ready, log = folder / "ready.json", folder / "dev.log"
     env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
+    env["HOLDFAST_WEBHOOK_ALLOW"] = "127.0.0.1/32"
     words: list[str | Path] = [
         HOLDFAST,
         *WORDS,

@@ -60,7 +60,7 @@ def batches(dev: Dev) -> int:
         ({"sequence_builder": None}, ["sequence_builder"], "missing"),
         ({"project_id": "mine"}, ["project_id"], "id"),
         ({"tags": ["x" * 101]}, ["tags", 0], "100 characters"),
-        ({"webhook": "http://127.0.0.1/hook"}, ["webhook"], ""),
+        ({"webhook": "http://10.0.0.1/hook"}, ["webhook"], ""),
         ({"backend_configuration": "{"}, ["backend_configuration"], ""),
         ({"open": True, "complete": True}, ["complete"], "opposite"),
         ({"open": "yes"}, ["open"], "true or false"),
