@@ -1,4 +1,4 @@
-"""`holdfast dev` as the issue's reader starts it, and the client of PASQAL Cloud in front of it."""
+"""A whole `holdfast dev` in real processes, and the client of PASQAL Cloud in front of it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ Cloud = Any
 
 HOLDFAST = Path(sys.executable).with_name("holdfast")
 WORDS = (
-    *("dev", "--port", "0", "--no-flower", "--idle-timeout", "12"),
+    *("dev", "--port", "0", "--no-flower", "--idle-timeout", "20"),
     *("--device", "emu-a:EMU_FREE", "--device", "qpu-b:FRESNEL:pulser"),
 )
 REALM = "http://auth0.com/oauth/grant-type/password-realm"

@@ -36,7 +36,7 @@ def test_two_batches_never_overlap_and_the_second_begins_after_close(
     waiting.refresh()
     assert (waiting.status, waiting.start_datetime) == ("PENDING", None)
     held.close()
-    dev.until_over(waiting.id, 40)
+    dev.until_over(waiting.id, 90)
     first, second = spans(cloud.get_batch(held.id)), spans(cloud.get_batch(waiting.id))
     moments = [moment for span in first + second for moment in span]
     assert moments == sorted(moments)
@@ -51,14 +51,14 @@ def test_batches_of_two_types_run_side_by_side(cloud: Cloud, dev: Dev) -> None:
     assert {"EMU_FREE", "FRESNEL"} <= free.keys()
     other = cloud.create_batch(for_qpu().to_abstract_repr(), [{"runs": 20}], tags=unique())
     assert other.device_type == "FRESNEL"
-    dev.until_over(other.id, 40)
+    dev.until_over(other.id, 90)
     held.close()
 
 
 def test_batches_run_in_the_order_of_their_submission(cloud: Cloud, dev: Dev) -> None:
     batches = [submitted(cloud) for _ in range(4)]
     for batch in batches:
-        dev.until_over(batch.id, 40)
+        dev.until_over(batch.id, 90)
     starts = [spans(cloud.get_batch(batch.id))[0][0] for batch in batches]
     assert starts == sorted(starts)
 

@@ -29,7 +29,7 @@ def test_all_counts_of_a_batch_come_at_once(dev: Dev, http: httpx.Client) -> Non
         "tags": unique(),
     }
     made = http.post("/api/v1/batches", json=body).json()["data"]
-    dev.until_over(made["id"], 30)
+    dev.until_over(made["id"], 90)
     found = http.get(f"/api/v1/batches/{made['id']}/full_results").json()["data"]
     assert list(found) == made["job_ids"]
     assert [sum(each["counter"].values()) for each in found.values()] == [5, 6]

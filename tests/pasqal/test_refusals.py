@@ -260,7 +260,7 @@ def test_rebatch_of_an_open_batch_or_of_nothing_is_refused(cloud: Cloud) -> None
 
 def test_an_altered_or_expired_link_opens_nothing(http: httpx.Client, dev: Dev) -> None:
     made = http.post(BATCHES, json=body(dev)).json()["data"]
-    dev.until_over(made["id"], 30)
+    dev.until_over(made["id"], 90)
     link = http.get(f"/api/v1/jobs/{made['job_ids'][0]}/results_link").json()["data"]
     url = httpx.URL(link["results_link"])
     assert httpx.get(url).json()["counter"]

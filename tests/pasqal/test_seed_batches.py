@@ -144,7 +144,7 @@ def test_a_canceled_batch_leaves_the_queue(cloud: Cloud) -> None:
 
 def test_an_open_batch_with_nothing_to_do_is_timed_out(cloud: Cloud, dev: Dev) -> None:
     batch = submitted(cloud, jobs=1, open=True)
-    dev.until_over(batch.id, 40)
+    dev.until_over(batch.id, 90)
     batch.refresh()
     assert (batch.status, batch.open) == ("TIMED_OUT", False)
     assert [job.status for job in batch.ordered_jobs] == ["DONE"]

@@ -20,7 +20,7 @@ def test_results_are_sent_to_the_clients_webhook(dev: Dev) -> None:
         )
         batch = cloud.create_batch(fixed().to_abstract_repr(), [{"runs": 5}], tags=unique())
         assert batch.webhook == receiver.url
-        until(lambda: receiver.types == ["batch.done", "job.done"], 30)
+        until(lambda: receiver.types == ["batch.done", "job.done"], 90)
     headers = {"Authorization": f"Bearer {dev.api_key}"}
     secret = httpx.get(f"{dev.base_url}/v1/webhooks/secret", headers=headers).json()["secret"]
     for got in receiver.got:
