@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from orchestrator.services.keys import KEY_PREFIX, SHOWN, digest_of, may
+from orchestrator.services.passwords import hashed, opens
 from orchestrator.store import catalog, keys, migrations
 from orchestrator.store import devices as device_rows
 from orchestrator.store.catalog import DeviceType
@@ -90,19 +88,11 @@ def _seed(tx: Transaction, known: Credentials | None, project: str, username: st
 
 def _user(tx: Transaction, project: UUID, name: str, password: str | None) -> tuple[UUID, str]:
     """A password that no longer opens is replaced."""
-    hasher = PasswordHasher()
     row = keys.password_of(tx.connection, name)
-    if row is not None and password is not None and _opens(hasher, row[1], password):
+    if row is not None and password is not None and opens(row[1], password):
         return row[0], password
     fresh = password or secrets.token_urlsafe(18)
-    return keys.set_user(tx, new_id(), name, hasher.hash(fresh), project), fresh
-
-
-def _opens(hasher: PasswordHasher, hashed: str, password: str) -> bool:
-    try:
-        return hasher.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
+    return keys.set_user(tx, new_id(), name, hashed(fresh), project), fresh
 
 
 def _key_works(tx: Transaction, project: UUID, key: str) -> bool:

@@ -82,8 +82,8 @@ def make_app(broker_url: str, device: str) -> Celery:
             "interval_max": 2.0,
         },
         worker_send_task_events=True,
-        worker_prefetch_multiplier=2,
         # The next window is at hand when this one ends: that halves the gap between the two.
+        worker_prefetch_multiplier=2,
         worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,

@@ -44,7 +44,7 @@ HEADERS: Final[dict[int, dict[str, str]]] = {
     401: {"WWW-Authenticate": 'Bearer realm="holdfast"'},
     503: {"Retry-After": RETRY_AFTER_S},
 }
-_WORDS: Final = {
+WORDS: Final = {
     404: "there is nothing at this address",
     405: "this address does not take that method",
 }
@@ -102,20 +102,24 @@ async def _of_ours(request: Request, error: Exception) -> Response:
     return problem_of(error)
 
 
-async def _of_parameters(request: Request, error: Exception) -> Response:
-    """An id that cannot be one names nothing that exists."""
-    assert isinstance(error, RequestValidationError)
+def refusal_of(error: RequestValidationError) -> HoldfastError:
+    """Of parameters. An id that cannot be one names nothing that exists."""
     found = error.errors()
     if any(each["loc"][0] == "path" for each in found):
-        return problem_of(NotFound("there is nothing with such an id"))
-    return problem_of(Rejected(flaws_in([{**each, "loc": each["loc"][1:]} for each in found])))
+        return NotFound("there is nothing with such an id")
+    return Rejected(flaws_in([{**each, "loc": each["loc"][1:]} for each in found]))
+
+
+async def _of_parameters(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_of(refusal_of(error))
 
 
 async def _of_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")
-    detail = _WORDS.get(status, str(error.detail))
+    detail = WORDS.get(status, str(error.detail))
     headers = {"Allow": _allowed(request)} if status == 405 else error.headers
     return problem(status, code, detail, headers=headers)
 

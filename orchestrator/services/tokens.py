@@ -10,11 +10,10 @@ from typing import Final
 from uuid import UUID
 
 import jwt
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 
 from orchestrator.errors import Unauthorized, Unavailable
 from orchestrator.services.core import Core
+from orchestrator.services.passwords import nobodys, opens
 from orchestrator.store import keys
 from orchestrator.store.listings_reading import reading
 
@@ -22,8 +21,6 @@ TOKEN_TTL_S: Final = 12 * 3600
 CLOCKS_DIFFER_S: Final = 30
 ISSUER: Final = "holdfast"
 _ALGORITHM: Final = "HS256"
-_HASHER: Final = PasswordHasher()
-_NOBODY: Final = _HASHER.hash("nobody's password, so that an unknown name takes as long")
 # Each verification takes 64 MiB and a core for a moment: a flood of logins is turned away.
 _TURNS: Final = threading.BoundedSemaphore(2)
 _LINE: Final = threading.BoundedSemaphore(8)
@@ -37,7 +34,7 @@ def log_in(core: Core, username: str, password: str, at: datetime) -> str | None
         raise Unavailable("too many are logging in; try again in a few seconds")
     try:
         with _TURNS:
-            opened = _opens(known[1] if known else _NOBODY, password)
+            opened = opens(known[1] if known else nobodys(), password)
     finally:
         _LINE.release()
     if known is None or not opened:
@@ -67,10 +64,3 @@ def user_of(core: Core, token: str) -> UUID:
         raise Unauthorized("the token has expired; log in again") from None
     except (jwt.InvalidTokenError, ValueError):
         raise Unauthorized("this token was not issued here; log in at /oauth/token") from None
-
-
-def _opens(hashed: str, password: str) -> bool:
-    try:
-        return _HASHER.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False

@@ -12,18 +12,17 @@ from orchestrator.api.pasqal import shown
 from orchestrator.api.pasqal.bodies import Body
 from orchestrator.api.pasqal.callers import Caller, Reads, Submits
 from orchestrator.api.pasqal.envelope import page, success
+from orchestrator.api.pasqal.filters import chosen, wanted_batches
 from orchestrator.api.pasqal.replays import create
 from orchestrator.api.pasqal.translating import (
     BATCH_FIELDS,
     as_examined,
     batch_of,
-    chosen,
     in_words,
     jobs_of,
     options_of,
     said_by_config,
     shots_of,
-    wanted_batches,
 )
 from orchestrator.errors import NotFound
 from orchestrator.services import append, cancel, close, rebatch, submit, tag
@@ -115,9 +114,9 @@ def get_batch_status(caller: Reads, batch_id: UUID) -> Response:
 def add_jobs(request: Request, caller: Submits, batch_id: UUID, sent: Body) -> Response:
     with in_words({"body": "jobs", "": "jobs"}):
         given = parse(Jobs, sent.text).root
-    core, project = caller.core, _project(caller, batch_id)
+    core = caller.core
     with reading(core.engine) as connection:
-        _row(connection, caller, batch_id)
+        project = _row(connection, caller, batch_id).project_id
         config = configuration_of(connection, batch_id)
     by_config = config is not None and said_by_config(request.headers.get("user-agent", ""))
     new = jobs_of(given, shots_of(config), ignore_runs=by_config)

@@ -10,15 +10,8 @@ from fastapi.responses import Response
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from orchestrator.api.flaws import flaws_in
-from orchestrator.api.problems import HEADERS, status_of
-from orchestrator.errors import Flaw, HoldfastError, NotFound, Rejected
-
-_WORDS: Final = {
-    404: "there is nothing at this address",
-    405: "this address does not take that method",
-}
-
+from orchestrator.api.problems import HEADERS, WORDS, refusal_of, status_of
+from orchestrator.errors import Flaw, HoldfastError, Rejected
 
 _SUCCESS: Final = {"status": "success", "message": "OK.", "code": "200"}
 
@@ -93,13 +86,8 @@ async def _of_ours(request: Request, error: Exception) -> Response:
 
 
 async def _of_parameters(request: Request, error: Exception) -> Response:
-    """An id that cannot be one names nothing that exists."""
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(each["loc"][0] == "path" for each in found):
-        return failure_of(NotFound("there is nothing with such an id"))
-    flaws = flaws_in([{**each, "loc": each["loc"][1:]} for each in found])
-    return failure_of(Rejected(flaws), place="query")
+    return failure_of(refusal_of(error), place="query")
 
 
 async def _of_nobody(request: Request, error: Exception) -> Response:
@@ -109,4 +97,4 @@ async def _of_nobody(request: Request, error: Exception) -> Response:
 
 async def _of_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return failure(error.status_code, _WORDS.get(error.status_code, str(error.detail)))
+    return failure(error.status_code, WORDS.get(error.status_code, str(error.detail)))

@@ -12,7 +12,7 @@ from orchestrator.api.auth import core_of
 from orchestrator.api.pasqal import shown
 from orchestrator.api.pasqal.callers import Caller, Reads, Submits
 from orchestrator.api.pasqal.envelope import page, success
-from orchestrator.api.pasqal.translating import wanted_jobs
+from orchestrator.api.pasqal.filters import wanted_jobs
 from orchestrator.errors import Conflict, Forbidden, NotFound
 from orchestrator.services import cancel
 from orchestrator.services.core import Core

@@ -2,8 +2,8 @@
 
 The client sends a POST again when its answer is lost (502, 504) and has no idempotency key. So
 the same bytes from the same user to the same project are, for a minute, the same call. Bytes of
-the wire: its gzip header holds the second in which the user made the call, so that the same
-program run twice is two batches.
+the wire: its gzip header holds the second in which the user made the call, so that a program that
+is run again, in another second, makes another batch.
 """
 
 import hashlib

@@ -3,9 +3,8 @@
 import json
 import re
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
-from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -15,12 +14,10 @@ from orchestrator.errors import Flaw, Rejected
 from orchestrator.services.admission import check_finite
 from orchestrator.services.core import Core
 from orchestrator.store import catalog
-from orchestrator.store.listings_pasqal_batches import BatchesWanted
-from orchestrator.store.listings_pasqal_jobs import JobsWanted
 from orchestrator.store.listings_reading import Reader, reading
 from schemas.batch import BatchIn
-from schemas.job import JobFilter, JobIn
-from schemas.pasqal import ChosenJobs, CreateBatch, CreateJob, ListBatches, ListJobs, RebatchJobs
+from schemas.job import JobIn
+from schemas.pasqal import CreateBatch, CreateJob
 
 PROCESSOR: Final = "FRESNEL"
 OPTION_BYTES: Final = 64 * 1024
@@ -149,61 +146,6 @@ def small(value: dict[str, Any], field: str) -> dict[str, Any]:
     if len(json.dumps(value)) > OPTION_BYTES:
         raise Rejected([Flaw(field, f"must be at most {OPTION_BYTES} bytes of JSON")])
     return value
-
-
-def chosen(filters: ChosenJobs) -> JobFilter:
-    return JobFilter(
-        ids=filters.id,
-        statuses=filters.status if isinstance(filters, RebatchJobs) else None,
-        created_after=filters.start_date,
-        created_before=filters.end_date,
-        min_runs=filters.min_runs,
-        max_runs=filters.max_runs,
-    )
-
-
-def wanted_jobs(given: ListJobs) -> JobsWanted:
-    return JobsWanted(
-        ids=given.id,
-        project_ids=given.project_id,
-        user_ids=_ids(given.user_id),
-        batch_ids=given.batch_id,
-        statuses=given.status,
-        min_runs=given.min_runs,
-        max_runs=given.max_runs,
-        errors=given.errors,
-        start_date=given.start_date,
-        end_date=given.end_date,
-    )
-
-
-def wanted_batches(given: ListBatches) -> BatchesWanted:
-    return BatchesWanted(
-        ids=given.id,
-        project_ids=given.project_id,
-        user_ids=_ids(given.user_id),
-        device_types=given.device_type,
-        statuses=given.status,
-        open=given.open,
-        queue_priorities=given.queue_priority,
-        tag=given.tag,
-        id_starts_with=given.id__starts_with,
-        min_jobs=given.min_jobs,
-        max_jobs=given.max_jobs,
-        start_date=given.start_date,
-        end_date=given.end_date,
-    )
-
-
-def _ids(texts: Sequence[str] | None) -> list[UUID] | None:
-    """The client lets any text be a user's id; what cannot be one is nobody's."""
-    if texts is None:
-        return None
-    found: list[UUID] = []
-    for each in texts:
-        with suppress(ValueError):
-            found.append(UUID(each))
-    return found
 
 
 def _is_open(given: CreateBatch) -> bool:
