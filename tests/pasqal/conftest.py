@@ -66,6 +66,14 @@ class Dev:
         with psycopg.connect(url, autocommit=True) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
+    @property
+    def signing_secret(self) -> bytes:
+        """What tokens are signed with: made by the first call."""
+        mine = {"Authorization": f"Bearer {self.api_key}"}
+        assert httpx.get(f"{self.base_url}/account/api/v1/projects", headers=mine).is_success
+        [(secret,)] = self.sql("SELECT secret FROM signing_key")
+        return bytes(secret)
+
     def as_user(self, name: str, *projects: str) -> dict[str, str]:
         """The header of another user: a member of these projects, or else of ours."""
         [(user,)] = self.sql(
@@ -81,10 +89,11 @@ class Dev:
                 user,
                 project,
             )
-        [(secret,)] = self.sql("SELECT secret FROM signing_key")
         now = datetime.now(UTC)
         claims = {"iss": "holdfast", "sub": user, "iat": now, "exp": now + timedelta(hours=1)}
-        return {"Authorization": f"Bearer {jwt.encode(claims, bytes(secret), algorithm='HS256')}"}
+        return {
+            "Authorization": f"Bearer {jwt.encode(claims, self.signing_secret, algorithm='HS256')}"
+        }
 
     def until_over(self, batch: str, timeout_s: float) -> None:
         ended = "SELECT 1 FROM batch WHERE id = %s AND ended_at IS NOT NULL"

@@ -219,11 +219,10 @@ def test_a_token_of_elsewhere_is_refused(dev: Dev, token: str) -> None:
 
 
 def test_an_expired_token_is_refused(dev: Dev) -> None:
-    [(secret,)] = dev.sql("SELECT secret FROM signing_key")
     [(user,)] = dev.sql('SELECT id::text FROM "user" WHERE username = %s', dev.username)
     old = datetime.now(UTC) - timedelta(hours=1)
     claims = {"iss": "holdfast", "sub": user, "iat": old - timedelta(hours=1), "exp": old}
-    expired = jwt.encode(claims, bytes(secret), algorithm="HS256")
+    expired = jwt.encode(claims, dev.signing_secret, algorithm="HS256")
     headers = {"Authorization": f"Bearer {expired}"}
     assert "expired" in refused(httpx.get(f"{dev.core}/api/v2/jobs", headers=headers), 401)
 
