@@ -50,8 +50,10 @@ def theirs(dev: Dev, other: str) -> Ids:
         "open": True,
     }
     headers = dev.as_user("eve", other)
-    made = httpx.post(f"{dev.core}/api/v1/batches", json=body, headers=headers).json()["data"]
-    return {"batch": made["id"], "job": made["job_ids"][0]}
+    # The first sequence waits for the physics check to start.
+    made = httpx.post(f"{dev.core}/api/v1/batches", json=body, headers=headers, timeout=30)
+    found = made.json()["data"]
+    return {"batch": found["id"], "job": found["job_ids"][0]}
 
 
 @pytest.mark.parametrize(("method", "path"), BY_ID)
