@@ -1,7 +1,7 @@
 """What a device should do next with the batch that has its seat."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from orchestrator.domain.transitions import SEATED
 from orchestrator.domain.window import MAX_IN_FLIGHT
@@ -25,8 +25,7 @@ class Step(StrEnum):
     """Something is on the device, or the device is away."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """`in_flight` counts the windows on this device; `outranked` tells that a batch of a
     strictly higher priority waits for it and this one may be preempted."""
 

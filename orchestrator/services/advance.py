@@ -4,8 +4,8 @@ It looks at what is, not at what happened, so that a lost or doubled request cha
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from orchestrator.domain import seat as rules
@@ -15,19 +15,19 @@ from orchestrator.domain.transitions import BatchEvent
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.stage import stage
-from orchestrator.store import batches, devices, windows
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
-from orchestrator.store.moves import move_batch
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.windows import InFlight
 from schemas.words import BatchStatus
+
+_LET_GO: Final = "its devices let go of it"
 
 
 def advance(core: Core, device: int) -> None:
     """Let one device take its next step, in a transaction of its own."""
     with core.transaction() as tx:
-        row = devices.lock(tx, device)
+        row = core.devices.lock(tx, device)
         if row is not None:
             take_step(core, tx, row)
 
@@ -49,30 +49,30 @@ def take_step(
     `known` are batches that are locked already, as they are now.
     """
     if device.seat is not None:
-        batch = known.get(device.seat) or batches.lock(tx, device.seat)
-        flying = windows.in_flight(tx, device.id)
+        batch = known.get(device.seat) or core.batches.lock(tx, device.seat)
+        flying = core.windows.in_flight(tx, device.id)
         if batch is None or not _serve(core, tx, device, batch, flying):
             return
     usable = device.online and device.service == "active" and device.session is not None
     if not (usable and _admit(core, tx, device)) and device.seat is not None:
-        devices.leave_seat(tx, device.id)
+        core.devices.leave_seat(tx, device.id)
 
 
 def _serve(
     core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow, flying: list[InFlight]
 ) -> bool:
     """True when the seat is free afterwards."""
-    step = rules.next_step(_seat(tx, device, batch, flying))
+    step = rules.next_step(_seat(core, tx, device, batch, flying))
     if step in (Step.WAIT, Step.IDLE, Step.STAGE):
         return _stay(core, tx, device, batch, flying, step)
     if step is Step.DRAIN:
-        move_batch(tx, batch.id, BatchEvent.DRAINED, device=device.id)
+        core.moves.move_batch(tx, batch.id, BatchEvent.DRAINED, device=device.id)
     _leave(core, tx, device, batch, step)
     return True
 
 
 def _seat(
-    tx: Transaction, device: DeviceRow, batch: BatchRow, flying: list[InFlight]
+    core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow, flying: list[InFlight]
 ) -> rules.Seat:
     return rules.Seat(
         status=BatchStatus(batch.status),
@@ -81,17 +81,17 @@ def _seat(
         in_flight=len(flying),
         paused=device.service in ("paused", "retired"),
         online=device.online,
-        outranked=device.yielding and _outranked(tx, device, batch),
+        outranked=device.yielding and _outranked(core, tx, device, batch),
     )
 
 
-def _outranked(tx: Transaction, device: DeviceRow, batch: BatchRow) -> bool:
-    waiting = batches.top_priority(tx, device.type, device.name)
+def _outranked(core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow) -> bool:
+    waiting = core.batches.top_priority(tx, device.type, device.name)
     outranked = rules.may_preempt(
         preemptible=batch.preemptible, running=batch.priority, waiting=waiting
     )
     if not outranked:
-        devices.set_yielding(tx, device.id, False)
+        core.devices.set_yielding(tx, device.id, False)
     return outranked
 
 
@@ -105,7 +105,7 @@ def _stay(
 ) -> bool:
     if step is Step.IDLE and batch.idle_deadline is None:
         deadline = idle_deadline(tx.at, batch.idle_timeout_s)
-        batches.set_idle_deadline(tx, batch.id, deadline)
+        core.batches.set_idle_deadline(tx, batch.id, deadline)
     if step is Step.STAGE:
         staged = stage(core, tx, device, batch, flying)
         if staged == 0 and not flying and batch.lanes > 1 and not batch.open:
@@ -116,16 +116,17 @@ def _stay(
 
 def _leave(core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow, step: Step) -> None:
     """What leaving means for the batch; the seat itself goes to whoever comes next."""
-    holders = devices.holders(tx, batch.id) if batch.lanes > 1 else []
+    holders = core.devices.holders(tx, batch.id) if batch.lanes > 1 else []
     others = [holder for holder in holders if holder != device.id]
     if others:
         # The other lanes of a batch that is over let go by their own step.
         tx.after_commit(lambda: advance_all(core, others))
         return
     if step is Step.PAUSE:
-        move_batch(tx, batch.id, BatchEvent.PAUSED, device=device.id, reason=_why(device))
+        why = _why(device)
+        core.moves.move_batch(tx, batch.id, BatchEvent.PAUSED, device=device.id, reason=why)
     if step is Step.YIELD:
-        move_batch(tx, batch.id, BatchEvent.PREEMPTED, device=device.id)
+        core.moves.move_batch(tx, batch.id, BatchEvent.PREEMPTED, device=device.id)
         tx.after_commit(lambda: requeue(core, batch.id))
 
 
@@ -137,43 +138,46 @@ def _why(device: DeviceRow) -> str:
 
 def _admit(core: Core, tx: Transaction, device: DeviceRow) -> bool:
     """True when the seat has been given away."""
-    batch = batches.next_for(tx, device.type, device.name)
-    if batch is None or _has_all_lanes(tx, batch):
+    batch = core.batches.next_for(tx, device.type, device.name)
+    if batch is None or _has_all_lanes(core, tx, batch):
         return False
-    fence = devices.take_seat(tx, device.id, batch.id)
+    fence = core.devices.take_seat(tx, device.id, batch.id)
+    detail = {"device": device.name, "fence": fence}
     if batch.status == BatchStatus.PENDING:
-        move_batch(tx, batch.id, BatchEvent.ADMITTED, device=device.id, detail={"fence": fence})
-        batch = replace(batch, status=BatchStatus.ADMITTED)
-    seated = replace(device, seat=batch.id, fence=fence, yielding=False, window_size=1)
+        core.moves.move_batch(tx, batch.id, BatchEvent.ADMITTED, device=device.id, detail=detail)
+        batch = batch._replace(status=BatchStatus.ADMITTED)
+    else:
+        core.devices.log(tx, device.id, "joined", batch=batch.id, detail=detail)
+    seated = device._replace(seat=batch.id, fence=fence, yielding=False, window_size=1)
     announce(core, tx, batch.project_id, batch.id)
     if _serve(core, tx, seated, batch, []):
-        devices.leave_seat(tx, device.id)
+        core.devices.leave_seat(tx, device.id)
     return True
 
 
-def _has_all_lanes(tx: Transaction, batch: BatchRow) -> bool:
+def _has_all_lanes(core: Core, tx: Transaction, batch: BatchRow) -> bool:
     """Counted again now that the batch is locked: another device may just have joined it."""
     seated = batch.status != BatchStatus.PENDING
-    return seated and len(devices.holders(tx, batch.id)) >= batch.lanes
+    return seated and len(core.devices.holders(tx, batch.id)) >= batch.lanes
 
 
 def requeue(core: Core, batch: UUID) -> None:
     """A preempted batch waits again, at the front of its priority: its age has not changed."""
     with core.transaction() as tx:
-        row = batches.lock(tx, batch)
-        if row is not None and move_batch(tx, batch, BatchEvent.REQUEUED):
-            vacant = devices.vacant(tx, row.device_type)
+        row = core.batches.lock(tx, batch)
+        if row is not None and core.moves.move_batch(tx, batch, BatchEvent.REQUEUED):
+            vacant = core.devices.vacant(tx, row.device_type)
             tx.after_commit(lambda: advance_all(core, vacant))
 
 
 def reseat(core: Core, batch: UUID) -> None:
     """A batch that nobody holds any more is done if nothing is left of it, or waits again."""
     with core.transaction() as tx:
-        row = batches.lock(tx, batch)
-        if row is None or devices.holders(tx, batch):
+        row = core.batches.lock(tx, batch)
+        if row is None or core.devices.holders(tx, batch):
             return
         if row.jobs_left == 0 and not row.open:
-            move_batch(tx, batch, BatchEvent.DRAINED)
-        elif move_batch(tx, batch, BatchEvent.PREEMPTED, reason="its devices let go of it"):
+            core.moves.move_batch(tx, batch, BatchEvent.DRAINED)
+        elif core.moves.move_batch(tx, batch, BatchEvent.PREEMPTED, reason=_LET_GO):
             tx.after_commit(lambda: requeue(core, batch))
         announce(core, tx, row.project_id, batch)

@@ -9,7 +9,7 @@ from orchestrator.services.admission import check_count, check_jobs, facts_of, n
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later, vacate
-from orchestrator.store import batches, catalog, devices, jobs, windows
+from orchestrator.store import catalog
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.jobs import NewJob
 from orchestrator.store.transaction import Transaction
@@ -20,28 +20,28 @@ def append(
     core: Core, tx: Transaction, project: UUID, batch: UUID, new: Sequence[JobIn]
 ) -> list[UUID]:
     """The new jobs, in the order given."""
-    row = _open_batch(tx, project, batch)
+    row = open_batch(core, tx, project, batch)
     flaws = check_count(len(new), core.settings, least=1)
     kind = catalog.device_type(tx, row.device_type)
     if not flaws and kind is not None:
-        shared = windows.shared_payload(tx, batch)
+        shared = core.windows.shared_payload(tx, batch)
         flaws = check_jobs(new, facts_of(shared, kind, core.settings), kind, core.settings)
     if flaws:
         raise Rejected(flaws)
-    return _add(core, tx, row, new_jobs(new))
+    return add(core, tx, row, new_jobs(new))
 
 
 def retry(core: Core, tx: Transaction, project: UUID, job: UUID) -> UUID:
     """A new job in the same open batch, with what the given one had. Returns the new job."""
-    found = jobs.get(tx, project, job)
+    found = core.jobs.get(tx, project, job)
     if found is None:
         raise NotFound(f"there is no job {job}")
-    row = _open_batch(tx, project, found.batch_id)
-    return _add(core, tx, row, [NewJob(found.payload, parent_id=job)])[0]
+    row = open_batch(core, tx, project, found.batch_id)
+    return add(core, tx, row, [NewJob(found.payload, parent_id=job)])[0]
 
 
-def _open_batch(tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
-    row = batches.lock(tx, batch, project=project)
+def open_batch(core: Core, tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
+    row = core.batches.lock(tx, batch, project=project)
     if row is None:
         raise NotFound(f"there is no batch {batch}")
     if row.status in BATCH_ENDS:
@@ -51,9 +51,10 @@ def _open_batch(tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
     return row
 
 
-def _add(core: Core, tx: Transaction, row: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
-    ids = jobs.add(tx, row, new)
-    vacate(core, tx, devices.holders(tx, row.id))
+def add(core: Core, tx: Transaction, row: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
+    """What has been found right, for a batch that is locked and open."""
+    ids = core.jobs.add(tx, row, new)
+    vacate(core, tx, core.devices.holders(tx, row.id))
     if row.lanes > 1:
         place_later(core, tx, row.device_type, row.id, row.lanes)
     announce(core, tx, row.project_id, row.id)

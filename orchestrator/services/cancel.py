@@ -12,11 +12,8 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import vacate
-from orchestrator.store import batches, devices, jobs
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.jobs import JobRow
-from orchestrator.store.moves import cancel_jobs as end_as_canceled
-from orchestrator.store.moves import move_batch
 from orchestrator.store.transaction import Transaction
 from schemas.job import JobFilter
 
@@ -27,11 +24,11 @@ def cancel_batch(
     core: Core, tx: Transaction, project: UUID, batch: UUID, *, interrupt: bool
 ) -> None:
     """Its waiting jobs never begin. Without `interrupt`, what runs now is left to end."""
-    row = _own(tx, project, batch)
-    if move_batch(tx, batch, BatchEvent.CANCELED) is None:
+    row = _own(core, tx, project, batch)
+    if core.moves.move_batch(tx, batch, BatchEvent.CANCELED) is None:
         raise Conflict(f"the batch is {row.status}: it is over and cannot be canceled")
     cancel_leftovers(core, tx, batch, interrupt=interrupt)
-    vacate(core, tx, devices.holders(tx, batch))
+    vacate(core, tx, core.devices.holders(tx, batch))
     announce(core, tx, project, batch)
 
 
@@ -62,8 +59,8 @@ def cancel_jobs(
     interrupt: bool,
 ) -> Verdicts:
     """One verdict per job that the filter names; ids it does not find are `not_found`."""
-    _own(tx, project, batch)
-    verdicts = dict(_cancel(core, tx, jobs.filtered(tx, batch, chosen), interrupt=interrupt))
+    _own(core, tx, project, batch)
+    verdicts = dict(_cancel(core, tx, core.jobs.filtered(tx, batch, chosen), interrupt=interrupt))
     if "canceled" in verdicts.values():
         _after(core, tx, batch)
     announce(core, tx, project, batch)
@@ -73,7 +70,7 @@ def cancel_jobs(
 
 
 def cancel_job(core: Core, tx: Transaction, project: UUID, job: UUID, *, interrupt: bool) -> str:
-    found = jobs.get(tx, project, job)
+    found = core.jobs.get(tx, project, job)
     if found is None:
         raise NotFound(f"there is no job {job}")
     verdicts = cancel_jobs(
@@ -86,11 +83,12 @@ def cancel_leftovers(
     core: Core, tx: Transaction, batch: UUID, *, interrupt: bool, reason: str | None = None
 ) -> None:
     """The batch is over and locked: none of its jobs may begin any more."""
-    _cancel(core, tx, jobs.filtered(tx, batch, JobFilter()), interrupt=interrupt, reason=reason)
+    left = core.jobs.filtered(tx, batch, JobFilter())
+    _cancel(core, tx, left, interrupt=interrupt, reason=reason)
 
 
-def _own(tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
-    row = batches.lock(tx, batch, project=project)
+def _own(core: Core, tx: Transaction, project: UUID, batch: UUID) -> BatchRow:
+    row = core.batches.lock(tx, batch, project=project)
     if row is None:
         raise NotFound(f"there is no batch {batch}")
     return row
@@ -110,10 +108,10 @@ def _cancel(
     taken = {job for job, _ in core.permits.take_back(staged)}
     certain = {str(row.id) for row in alive if row.window_id is None} | taken
     if certain:
-        end_as_canceled(tx, sorted(certain), reason=reason)
+        core.moves.cancel_jobs(tx, sorted(certain), reason=reason)
     running = [run for run in staged if run[0] not in taken]
     if running and interrupt:
-        jobs.request_cancel(tx, [job for job, _ in running])
+        core.jobs.request_cancel(tx, [job for job, _ in running])
         tx.after_commit(lambda: core.permits.interrupt(running))
     left = "interrupting" if interrupt else "running"
     return [(row.id, _verdict(row, certain, left)) for row in rows]
@@ -127,9 +125,9 @@ def _verdict(row: JobRow, certain: set[str], left: str) -> str:
 
 def _after(core: Core, tx: Transaction, batch: UUID) -> None:
     """A closed batch that has lost its last job is done, on a device or before it has one."""
-    row = batches.lock(tx, batch)
+    row = core.batches.lock(tx, batch)
     if row is None or row.jobs_left:
         return
     if not row.open:
-        move_batch(tx, batch, BatchEvent.DRAINED)
-    vacate(core, tx, devices.holders(tx, batch))
+        core.moves.move_batch(tx, batch, BatchEvent.DRAINED)
+    vacate(core, tx, core.devices.holders(tx, batch))

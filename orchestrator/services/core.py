@@ -1,4 +1,4 @@
-"""What every service is handed: the database, the broker, the settings."""
+"""What every service is handed: the store, the broker, the settings."""
 
 import secrets
 from contextlib import AbstractContextManager
@@ -15,7 +15,8 @@ from orchestrator.broker.permits import connect as connect_broker
 from orchestrator.broker.streams import Streams
 from orchestrator.config import Settings
 from orchestrator.physics.child import Physics
-from orchestrator.store import members
+from orchestrator.services import ports
+from orchestrator.store import batches, devices, jobs, members, moves, watch, windows
 from orchestrator.store.transaction import Transaction, transaction
 from orchestrator.store.transaction import connect as connect_database
 
@@ -28,6 +29,12 @@ class Core:
     streams: Streams
     settings: Settings
     physics: Physics = field(default_factory=Physics)
+    batches: ports.Batches = batches
+    devices: ports.Devices = devices
+    windows: ports.Windows = windows
+    jobs: ports.Jobs = jobs
+    moves: ports.Moves = moves
+    watch: ports.Watch = watch
 
     @classmethod
     def start(cls, settings: Settings) -> Self:

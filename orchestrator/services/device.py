@@ -10,27 +10,25 @@ from orchestrator.services.cancel import cancel_leftovers
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later
 from orchestrator.services.recall import revoke
-from orchestrator.store import batches, devices, windows
 from orchestrator.store.devices import DeviceRow
-from orchestrator.store.moves import move_batch
 from orchestrator.store.transaction import Transaction
 
 
 def pause(core: Core, tx: Transaction, name: str, reason: str) -> None:
     """Out of service from the next job boundary on; its batch is PAUSED until it is back."""
-    device = _set(tx, name, "paused", reason)
-    revoke(core, tx, windows.in_flight(tx, device.id))
+    device = _set(core, tx, name, "paused", reason)
+    revoke(core, tx, core.windows.in_flight(tx, device.id))
     tx.after_commit(lambda: advance(core, device.id))
 
 
 def drain(core: Core, tx: Transaction, name: str, reason: str) -> None:
     """The batch that it has runs to its end; it takes no other."""
-    _set(tx, name, "draining", reason)
+    _set(core, tx, name, "draining", reason)
 
 
 def resume(core: Core, tx: Transaction, name: str) -> None:
-    device = _set(tx, name, "active", None)
-    for batch in batches.paused_for(tx, device.type, device.name):
+    device = _set(core, tx, name, "active", None)
+    for batch in core.batches.paused_for(tx, device.type, device.name):
         tx.after_commit(lambda b=batch: resume_batch(core, b))  # type: ignore[misc]
     tx.after_commit(lambda: advance(core, device.id))
 
@@ -38,30 +36,30 @@ def resume(core: Core, tx: Transaction, name: str) -> None:
 def resume_batch(core: Core, batch: UUID) -> None:
     """Waits again, where its age puts it."""
     with core.transaction() as tx:
-        row = batches.lock(tx, batch)
-        if row is not None and move_batch(tx, batch, BatchEvent.RESUMED):
+        row = core.batches.lock(tx, batch)
+        if row is not None and core.moves.move_batch(tx, batch, BatchEvent.RESUMED):
             place_later(core, tx, row.device_type, batch, row.lanes)
             announce(core, tx, row.project_id, batch)
 
 
 def retire(core: Core, tx: Transaction, name: str, reason: str) -> None:
     """Gone for good: the batch that holds only this device is in ERROR, and can be revived."""
-    device = _set(tx, name, "retired", reason)
-    revoke(core, tx, windows.in_flight(tx, device.id))
+    device = _set(core, tx, name, "retired", reason)
+    revoke(core, tx, core.windows.in_flight(tx, device.id))
     seat = device.seat
-    if seat is not None and devices.holders(tx, seat) == [device.id]:
-        row = batches.lock(tx, seat)
+    if seat is not None and core.devices.holders(tx, seat) == [device.id]:
+        row = core.batches.lock(tx, seat)
         why = f"device {name} was retired: {reason}"
-        if move_batch(tx, seat, BatchEvent.BROKE, device=device.id, reason=why):
+        if core.moves.move_batch(tx, seat, BatchEvent.BROKE, device=device.id, reason=why):
             cancel_leftovers(core, tx, seat, interrupt=True, reason=why)
         announce_all(core, tx, [row] if row is not None else [])
     tx.after_commit(lambda: advance(core, device.id))
 
 
-def _set(tx: Transaction, name: str, service: str, reason: str | None) -> DeviceRow:
-    device = devices.lock_by_name(tx, name)
+def _set(core: Core, tx: Transaction, name: str, service: str, reason: str | None) -> DeviceRow:
+    device = core.devices.lock_by_name(tx, name)
     if device is None or device.service == "retired":
         raise NotFound(f"there is no device {name!r}")
-    devices.set_service(tx, device.id, service, reason)
-    devices.log(tx, device.id, service, detail={"device": name, "reason": reason})
+    core.devices.set_service(tx, device.id, service, reason)
+    core.devices.log(tx, device.id, service, detail={"device": name, "reason": reason})
     return device

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from orchestrator.services.advance import take_step
@@ -10,10 +10,10 @@ from orchestrator.services.announce import announce_all
 from orchestrator.services.core import Core
 from orchestrator.services.outcomes import give_up, record
 from orchestrator.services.recall import recall, revoke
-from orchestrator.store import devices, windows
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
+from orchestrator.store.windows import InFlight
 from schemas.task import Hello
 
 logger = logging.getLogger(__name__)
@@ -32,14 +32,14 @@ class Session:
 def hello(core: Core, message: Hello) -> None:
     """Harmless when repeated: outcomes that were settled long ago change nothing."""
     with core.transaction() as tx:
-        devices.register(tx, message.device, message.type, message.executor)
-        device = devices.lock_by_name(tx, message.device)
+        core.devices.register(tx, message.device, message.type, message.executor)
+        device = core.devices.lock_by_name(tx, message.device)
         if device is None or not _welcome(core, device, message):
             return
         versions = {**message.versions, "executors": ", ".join(message.executors)}
         session = Session(message.session, message.journal, message.host, versions)
-        staged_for = {w.id: w.journal for w in windows.in_flight(tx, device.id)}
-        adopted = adopt(tx, device, session)
+        staged_for = {w.id: w.journal for w in core.windows.in_flight(tx, device.id)}
+        adopted = adopt(core, tx, device, session)
         known = record(
             core, tx, adopted, message.outcomes, journal=message.journal, staged_for=staged_for
         )
@@ -65,11 +65,11 @@ def _welcome(core: Core, device: DeviceRow, message: Hello) -> bool:
     return True
 
 
-def adopt(tx: Transaction, device: DeviceRow, session: Session) -> DeviceRow:
+def adopt(core: Core, tx: Transaction, device: DeviceRow, session: Session) -> DeviceRow:
     """The device as it is with this session; logged when it was not online with it before."""
     if not device.online or device.session != session.id:
-        devices.log(tx, device.id, "online", status="ONLINE", detail={"device": device.name})
-    devices.take_session(
+        core.devices.log(tx, device.id, "online", status="ONLINE", detail={"device": device.name})
+    core.devices.take_session(
         tx,
         device.id,
         session=session.id,
@@ -77,15 +77,15 @@ def adopt(tx: Transaction, device: DeviceRow, session: Session) -> DeviceRow:
         host=session.host,
         versions=session.versions,
     )
-    return replace(device, online=True, session=session.id, journal=session.journal)
+    return device._replace(online=True, session=session.id, journal=session.journal)
 
 
 def clear_up(core: Core, tx: Transaction, device: DeviceRow) -> dict[UUID, BatchRow]:
     """Windows of an earlier session: with the same journal they are recalled, and it answers for
     what was begun; with another one, what was begun is lost."""
-    earlier = [w for w in windows.in_flight(tx, device.id) if w.session != device.session]
+    earlier = [w for w in core.windows.in_flight(tx, device.id) if w.session != device.session]
     ours = [window for window in earlier if window.journal == device.journal]
-    others: Sequence[windows.InFlight] = [w for w in earlier if w.journal != device.journal]
+    others: Sequence[InFlight] = [w for w in earlier if w.journal != device.journal]
     touched: dict[UUID, BatchRow] = {}
     if others:
         revoke(core, tx, others)

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from orchestrator.broker.permits import Run
@@ -11,11 +11,9 @@ from orchestrator.domain.outcome import EVENT, Fate, fate, on_lost_of
 from orchestrator.domain.transitions import BATCH_ENDS, BatchEvent, JobEvent
 from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
-from orchestrator.store import batches, devices, jobs, windows
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.endings import Ending
-from orchestrator.store.moves import cancel_jobs, finish_jobs, move_batch, return_jobs
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.windows import InFlight, StagedJob
 from schemas.task import Canceled, Done, Failed, Lost, Skipped
@@ -57,11 +55,11 @@ def record(
 
     `staged_for` maps windows to the journal that they were staged for.
     """
-    touched = batches.lock_concerned(tx, device.id, device.seat, [o.job for o in outcomes])
-    staged = {job.id: job for job in windows.staged_jobs(tx, [o.job for o in outcomes])}
+    touched = core.batches.lock_concerned(tx, device.id, device.seat, [o.job for o in outcomes])
+    staged = {job.id: job for job in core.windows.staged_jobs(tx, [o.job for o in outcomes])}
     current: list[Judged] = []
     late: list[AnyOutcome] = []
-    policy = _policy(tx, device, outcomes)
+    policy = _policy(core, tx, device, outcomes)
     retaken = _retake(core, outcomes)
     for outcome in outcomes:
         job = staged.get(outcome.job)
@@ -77,9 +75,9 @@ def record(
             on_lost=policy,
         )
         current.append(Judged(job, outcome, verdict))
-    _apply(tx, device, touched, current)
+    _apply(core, tx, device, touched, current)
     if late:
-        _keep_evidence(tx, device, late)
+        _keep_evidence(core, tx, device, late)
     returned = any(one.fate in (Fate.AGAIN, Fate.LOST) for one in current)
     return Recorded(touched, returned)
 
@@ -97,15 +95,17 @@ def give_up(
     core: Core, tx: Transaction, device: DeviceRow, flying: Sequence[InFlight]
 ) -> dict[UUID, BatchRow]:
     """What was begun on a device that is gone, or whose journal is another now, is lost."""
-    rows = windows.jobs_of(tx, [window.id for window in flying])
+    rows = core.windows.jobs_of(tx, [window.id for window in flying])
     lost = [Lost(job=row.id, run=row.run) for row in rows]
     return record(core, tx, device, lost, journal="", staged_for={}).touched
 
 
-def _policy(tx: Transaction, device: DeviceRow, outcomes: Iterable[AnyOutcome]) -> OnLost:
+def _policy(
+    core: Core, tx: Transaction, device: DeviceRow, outcomes: Iterable[AnyOutcome]
+) -> OnLost:
     if not any(isinstance(outcome, Lost | Skipped) for outcome in outcomes):
         return OnLost.RETRY
-    return on_lost_of(device.on_lost, devices.pool_size(tx, device.type))
+    return on_lost_of(device.on_lost, core.devices.pool_size(tx, device.type))
 
 
 def _unwanted(job: StagedJob, batch: BatchRow) -> bool:
@@ -113,6 +113,7 @@ def _unwanted(job: StagedJob, batch: BatchRow) -> bool:
 
 
 def _apply(
+    core: Core,
     tx: Transaction,
     device: DeviceRow,
     touched: dict[UUID, BatchRow],
@@ -123,20 +124,21 @@ def _apply(
         by_fate[one.fate].append(one)
     endings = [_ending(tx, one) for one in judged if _has_ended(one)]
     if endings:
-        _start(tx, device, touched, judged)
-        _count(touched, finish_jobs(tx, device.id, endings))
+        _start(core, tx, device, touched, judged)
+        _count(touched, core.moves.finish_jobs(tx, device.id, endings))
     never = [
         one.job.id for one in by_fate[Fate.CANCELED] if isinstance(one.outcome, Lost | Skipped)
     ]
     if never:
-        _count(touched, cancel_jobs(tx, never))
+        _count(touched, core.moves.cancel_jobs(tx, never))
     again = [one.job.id for one in (*by_fate[Fate.AGAIN], *by_fate[Fate.LOST])]
     if again:
-        return_jobs(tx, again, JobEvent.LOST, reason=LOST_REASON)
-        windows.unstage(tx, again)
+        core.moves.return_jobs(tx, again, JobEvent.LOST, reason=LOST_REASON)
+        core.windows.unstage(tx, again)
 
 
 def _start(
+    core: Core,
     tx: Transaction,
     device: DeviceRow,
     touched: dict[UUID, BatchRow],
@@ -145,8 +147,8 @@ def _start(
     """Its first job began: nobody may have told so before, when jobs are short."""
     for batch in {one.job.batch_id for one in judged if _has_ended(one)}:
         if touched[batch].status == BatchStatus.ADMITTED:
-            move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
-            touched[batch] = replace(touched[batch], status=BatchStatus.RUNNING)
+            core.moves.move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
+            touched[batch] = touched[batch]._replace(status=BatchStatus.RUNNING)
 
 
 def _has_ended(one: Judged) -> bool:
@@ -158,7 +160,7 @@ def _has_ended(one: Judged) -> bool:
 
 def _count(touched: dict[UUID, BatchRow], jobs_left: Mapping[UUID, int]) -> None:
     for batch, left in jobs_left.items():
-        touched[batch] = replace(touched[batch], jobs_left=left)
+        touched[batch] = touched[batch]._replace(jobs_left=left)
 
 
 def _ending(tx: Transaction, one: Judged) -> Ending:
@@ -194,11 +196,13 @@ def as_text(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _keep_evidence(tx: Transaction, device: DeviceRow, late: Sequence[AnyOutcome]) -> None:
+def _keep_evidence(
+    core: Core, tx: Transaction, device: DeviceRow, late: Sequence[AnyOutcome]
+) -> None:
     """A late twin changes nothing; that it came is worth a line of history."""
     ran = [outcome for outcome in late if not isinstance(outcome, Skipped)]
-    for outcome, row in jobs.other_runs(tx, [(outcome.job, outcome.run) for outcome in ran]):
-        devices.log(
+    for outcome, row in core.jobs.other_runs(tx, [(outcome.job, outcome.run) for outcome in ran]):
+        core.devices.log(
             tx,
             device.id,
             "late",

@@ -7,14 +7,13 @@ from orchestrator.domain.seat import may_preempt
 from orchestrator.services.advance import advance, take_step
 from orchestrator.services.core import Core
 from orchestrator.services.recall import revoke
-from orchestrator.store import batches, devices, windows
 from orchestrator.store.transaction import Transaction
 
 
 def place(core: Core, device_type: str, batch: UUID, lanes: int) -> None:
     """Called after a batch began to wait. The sweep does the same a moment later."""
     with core.transaction() as tx:
-        vacant = devices.vacant(tx, device_type)
+        vacant = core.devices.vacant(tx, device_type)
     for taken, device in enumerate(vacant, 1):
         advance(core, device)
         if taken >= lanes and not _waits(core, batch):
@@ -25,7 +24,7 @@ def place(core: Core, device_type: str, batch: UUID, lanes: int) -> None:
 
 def _waits(core: Core, batch: UUID) -> bool:
     with core.transaction() as tx:
-        return batches.is_pending(tx, batch)
+        return core.batches.is_pending(tx, batch)
 
 
 def place_later(core: Core, tx: Transaction, device_type: str, batch: UUID, lanes: int) -> None:
@@ -37,18 +36,18 @@ def preempt(core: Core, device_type: str) -> None:
     priority that allows it, and of those the youngest. It leaves at its next job boundary; until
     then no other is asked."""
     with core.transaction() as tx:
-        if devices.any_yielding(tx, device_type):
+        if core.devices.any_yielding(tx, device_type):
             return
-        for seated in batches.preemptible(tx, device_type):
-            device = devices.lock(tx, seated.device_id)
+        for seated in core.batches.preemptible(tx, device_type):
+            device = core.devices.lock(tx, seated.device_id)
             if device is None or device.seat != seated.batch_id:
                 continue
-            waiting = batches.top_priority(tx, device.type, device.name)
+            waiting = core.batches.top_priority(tx, device.type, device.name)
             if not may_preempt(preemptible=True, running=seated.priority, waiting=waiting):
                 continue
-            devices.set_yielding(tx, device.id, True)
-            revoke(core, tx, windows.in_flight(tx, device.id))
-            yielding = devices.lock(tx, device.id)
+            core.devices.set_yielding(tx, device.id, True)
+            revoke(core, tx, core.windows.in_flight(tx, device.id))
+            yielding = core.devices.lock(tx, device.id)
             if yielding is not None:
                 take_step(core, tx, yielding)
             return

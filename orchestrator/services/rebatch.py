@@ -7,8 +7,7 @@ from orchestrator.errors import Conflict, Flaw, NotFound, Rejected
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later
-from orchestrator.store import batches, jobs
-from orchestrator.store.jobs import NewJob
+from orchestrator.store.jobs import NewJob, new_id
 from orchestrator.store.transaction import Transaction
 from schemas.batch import RebatchIn
 
@@ -17,23 +16,23 @@ def rebatch(
     core: Core, tx: Transaction, project: UUID, user: UUID | None, batch: UUID, body: RebatchIn
 ) -> UUID:
     """The new batch: a child of the given one, with everything else as it was."""
-    row = batches.lock(tx, batch, project=project)
+    row = core.batches.lock(tx, batch, project=project)
     if row is None:
         raise NotFound(f"there is no batch {batch}")
     if row.open and row.status not in BATCH_ENDS:
         raise Conflict("the batch is open: close it first, or retry single jobs in it")
-    chosen = jobs.filtered(tx, batch, body.filter)
+    chosen = core.jobs.filtered(tx, batch, body.filter)
     if not chosen and not body.open:
         raise Rejected([Flaw("filter", "names no job of this batch")])
     if len(chosen) > core.settings.max_batch_size:
         most = core.settings.max_batch_size
         raise Rejected([Flaw("filter", f"names {len(chosen)} jobs; at most {most} make a batch")])
-    new = jobs.new_id()
-    batches.insert_copy(
+    new = new_id()
+    core.batches.insert_copy(
         tx, new, batch, user=user, is_open=body.open, name=body.name, jobs=len(chosen)
     )
     copies = [NewJob(job.payload, parent_id=job.id) for job in chosen]
-    jobs.insert(tx, new, project, copies)
+    core.jobs.insert(tx, new, project, copies)
     announce(core, tx, project, new)
     place_later(core, tx, row.device_type, new, row.lanes)
     return new

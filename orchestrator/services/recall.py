@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from orchestrator.services.core import Core
 from orchestrator.services.stage import message_of
-from orchestrator.store import batches, windows
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
@@ -29,23 +28,23 @@ def revoke(core: Core, tx: Transaction, flying: Sequence[InFlight]) -> list[Batc
 
     Returns the batches of these windows, locked.
     """
-    found = [batches.lock(tx, batch) for batch in sorted({w.batch_id for w in flying})]
+    found = [core.batches.lock(tx, batch) for batch in sorted({w.batch_id for w in flying})]
     waiting = [
         (job.id, job.run)
-        for job in windows.jobs_of(tx, [window.id for window in flying])
+        for job in core.windows.jobs_of(tx, [window.id for window in flying])
         if job.status == "PENDING"
     ]
     taken = core.permits.take_back(waiting)
     if taken:
-        windows.unstage(tx, [job for job, _ in taken])
+        core.windows.unstage(tx, [job for job, _ in taken])
     return [batch for batch in found if batch is not None]
 
 
 def _send_again(core: Core, tx: Transaction, device: DeviceRow, window: InFlight) -> None:
-    batch = batches.lock(tx, window.batch_id)
-    left = windows.content(tx, window.id)
+    batch = core.batches.lock(tx, window.batch_id)
+    left = core.windows.content(tx, window.id)
     if batch is None or not left.jobs:
         return
-    windows.mark_sent(tx, window.id, device.session or "")
-    message = message_of(tx, device, batch, left, settled_below=window.id, after=None)
+    core.windows.mark_sent(tx, window.id, device.session or "")
+    message = message_of(core, tx, device, batch, left, settled_below=window.id, after=None)
     tx.after_commit(lambda: core.chains.send(message))

@@ -7,21 +7,18 @@ from orchestrator.errors import Conflict, NotFound
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later
-from orchestrator.store import batches, devices, webhook_news
-from orchestrator.store.moves import move_batch, revive_jobs
 from orchestrator.store.transaction import Transaction
 
 
 def revive(core: Core, tx: Transaction, project: UUID, batch: UUID) -> None:
     """Results that are there stay; jobs without one wait again."""
-    row = batches.lock(tx, batch, project=project)
+    row = core.batches.lock(tx, batch, project=project)
     if row is None:
         raise NotFound(f"there is no batch {batch}")
-    if devices.holders(tx, batch):
+    if core.devices.holders(tx, batch):
         raise Conflict("the batch still has a job on a device: revive it when that has ended")
-    if move_batch(tx, batch, BatchEvent.REVIVED) is None:
+    if core.moves.move_batch(tx, batch, BatchEvent.REVIVED) is None:
         raise Conflict(f"the batch is {row.status}: only CANCELED and ERROR can be revived")
-    revive_jobs(tx, batch)
-    webhook_news.follow_again(tx, batch)
+    core.moves.revive_jobs(tx, batch)
     place_later(core, tx, row.device_type, batch, row.lanes)
     announce(core, tx, project, batch)

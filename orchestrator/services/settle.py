@@ -1,7 +1,6 @@
 """Settle: one window came back. One transaction makes its outcomes true and sends what is next."""
 
 import logging
-from dataclasses import replace
 
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.domain.window import next_size
@@ -11,9 +10,7 @@ from orchestrator.services.announce import announce_all
 from orchestrator.services.core import Core
 from orchestrator.services.outcomes import record
 from orchestrator.services.recall import recall
-from orchestrator.store import batches, devices, windows
 from orchestrator.store.devices import DeviceRow
-from orchestrator.store.moves import move_batch, start_job
 from orchestrator.store.transaction import Transaction
 from schemas.task import Began, Canceled, Done, Failed, Settle
 
@@ -36,7 +33,7 @@ def settle(core: Core, message: Settle) -> None:
 
 def _settle(core: Core, message: Settle, *, go_on: bool) -> None:
     with core.transaction() as tx:
-        device, journal = devices.lock_with_window(tx, message.device, message.window)
+        device, journal = core.devices.lock_with_window(tx, message.device, message.window)
         if device is None:
             return
         staged_for = {} if journal is None else {message.window: journal}
@@ -44,16 +41,16 @@ def _settle(core: Core, message: Settle, *, go_on: bool) -> None:
             core, tx, device, message.outcomes, journal=message.journal, staged_for=staged_for
         )
         if known.returned:
-            recall(core, tx, device, windows.in_flight(tx, device.id))
+            recall(core, tx, device, core.windows.in_flight(tx, device.id))
         seated = known.touched.get(device.seat) if device.seat else None
         if seated is not None and seated.jobs_left:
-            device = _adapted(tx, device, message)
+            device = _adapted(core, tx, device, message)
         if go_on:
             take_step(core, tx, device, known=known.touched)
         announce_all(core, tx, known.touched.values())
 
 
-def _adapted(tx: Transaction, device: DeviceRow, message: Settle) -> DeviceRow:
+def _adapted(core: Core, tx: Transaction, device: DeviceRow, message: Settle) -> DeviceRow:
     """The device with the window size that its last window suggests."""
     ran = [o for o in message.outcomes if isinstance(o, Done | Failed | Canceled)]
     if not ran:
@@ -62,19 +59,19 @@ def _adapted(tx: Transaction, device: DeviceRow, message: Settle) -> DeviceRow:
     size = next_size(device.window_size, len(ran), took)
     if size == device.window_size:
         return device
-    devices.set_window_size(tx, device.id, size)
-    return replace(device, window_size=size)
+    core.devices.set_window_size(tx, device.id, size)
+    return device._replace(window_size=size)
 
 
 def began(core: Core, message: Began) -> None:
     """A job has been running for a moment: show it. Its end may already have overtaken this."""
     with core.transaction() as tx:
-        device = devices.lock_by_name(tx, message.device)
+        device = core.devices.lock_by_name(tx, message.device)
         if device is None:
             return
-        touched = batches.lock_concerned(tx, device.id, device.seat, [message.job])
-        if start_job(tx, device.id, message.job, message.run, message.began_at):
+        touched = core.batches.lock_concerned(tx, device.id, device.seat, [message.job])
+        if core.moves.start_job(tx, device.id, message.job, message.run, message.began_at):
             for batch in touched:
                 if batch == device.seat:
-                    move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
+                    core.moves.move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
         announce_all(core, tx, touched.values())

@@ -13,10 +13,9 @@ from orchestrator.services.core import Core
 from orchestrator.services.hello import Session, adopt, clear_up
 from orchestrator.services.outcomes import give_up
 from orchestrator.services.recall import recall, revoke
-from orchestrator.store import batches, devices, watch, windows
 from orchestrator.store.devices import DeviceRow
-from orchestrator.store.moves import move_batch
 from orchestrator.store.transaction import Transaction
+from orchestrator.store.watch import Silent, Watched
 from schemas.task import Beat
 from schemas.words import OnLost
 
@@ -27,7 +26,7 @@ STALE: Final = timedelta(seconds=2)
 """A window that nobody has held for this long is sent again."""
 
 
-def listen(core: Core, rows: Sequence[watch.Watched]) -> None:
+def listen(core: Core, rows: Sequence[Watched]) -> None:
     """Read every heartbeat; follow up what each says, and what the missing ones do not."""
     beats = core.permits.beats([row.name for row in rows])
     forgotten = core.permits.has_forgotten()
@@ -44,39 +43,39 @@ def listen(core: Core, rows: Sequence[watch.Watched]) -> None:
         _let_go(core, device)
 
 
-def _take_note(core: Core, heard: list[int], *, forgotten: bool) -> watch.Silent:
+def _take_note(core: Core, heard: list[int], *, forgotten: bool) -> Silent:
     # A beat is there for a while after its worker died: the lease includes that while.
     after = timedelta(seconds=core.settings.lease_s) - BEAT_TTL
     with core.transaction() as tx:
-        watch.beats_read(tx, restart=forgotten)
-        devices.heard(tx, heard, lag=after / 4)
+        core.watch.beats_read(tx, restart=forgotten)
+        core.devices.heard(tx, heard, lag=after / 4)
         grace = timedelta(seconds=core.settings.grace_s)
-        return watch.silent(tx, after=after, gone_after=after + grace)
+        return core.watch.silent(tx, after=after, gone_after=after + grace)
 
 
 def _meet(core: Core, device: int, beat: Beat) -> None:
     """Its hello was lost, or it was taken for silent: what it says now is as good."""
     with core.transaction() as tx:
-        row = devices.lock(tx, device)
+        row = core.devices.lock(tx, device)
         if row is None or row.service == "retired" or row.type != beat.type:
             return
         session = Session(beat.session, beat.journal)
-        adopted = adopt(tx, row, session)
+        adopted = adopt(core, tx, row, session)
         touched = clear_up(core, tx, adopted)
         take_step(core, tx, adopted)
         announce_all(core, tx, touched.values())
 
 
-def _look_after(core: Core, row: watch.Watched, beat: Beat) -> None:
+def _look_after(core: Core, row: Watched, beat: Beat) -> None:
     """A window staged a while ago and held by nobody: its message or its answer was lost."""
     idle = beat.window is None and timedelta(seconds=beat.idle_s) >= STALE
     if not idle or not row.waiting:
         return
     with core.transaction() as tx:
-        device = devices.lock(tx, row.id)
+        device = core.devices.lock(tx, row.id)
         if device is None or device.session != beat.session:
             return
-        flying = windows.in_flight(tx, device.id)
+        flying = core.windows.in_flight(tx, device.id)
         if any(tx.at - window.sent_at >= STALE for window in flying):
             logger.info("%d windows of %s are recalled", len(flying), device.name)
             recall(core, tx, device, flying)
@@ -85,26 +84,26 @@ def _look_after(core: Core, row: watch.Watched, beat: Beat) -> None:
 
 def _go_offline(core: Core, device: int) -> None:
     with core.transaction() as tx:
-        row = devices.lock(tx, device)
+        row = core.devices.lock(tx, device)
         if row is None or not row.online:
             return
-        devices.set_offline(tx, device)
-        devices.log(tx, device, "offline", status="OFFLINE", batch=row.seat)
-        flying = windows.in_flight(tx, device)
+        core.devices.set_offline(tx, device)
+        core.devices.log(tx, device, "offline", status="OFFLINE", batch=row.seat)
+        flying = core.windows.in_flight(tx, device)
         announce_all(core, tx, revoke(core, tx, flying))
 
 
 def _let_go(core: Core, device: int) -> None:
     """The grace is over. A unique device is waited for; elsewhere the batch moves on."""
     with core.transaction() as tx:
-        row = devices.lock(tx, device)
+        row = core.devices.lock(tx, device)
         if row is None or row.online:
             return
-        pool = devices.pool_size(tx, row.type)
+        pool = core.devices.pool_size(tx, row.type)
         retired = row.service == "retired"
         if on_lost_of(row.on_lost, pool) is OnLost.WAIT and not retired:
             return
-        touched = give_up(core, tx, row, windows.in_flight(tx, device))
+        touched = give_up(core, tx, row, core.windows.in_flight(tx, device))
         if retired:
             take_step(core, tx, row)
         elif pool > 1:
@@ -113,14 +112,14 @@ def _let_go(core: Core, device: int) -> None:
 
 
 def _leave_silent(core: Core, tx: Transaction, device: DeviceRow) -> None:
-    batch = None if device.seat is None else batches.lock(tx, device.seat)
+    batch = None if device.seat is None else core.batches.lock(tx, device.seat)
     if batch is None or batch.device_name is not None:
         return
-    devices.leave_seat(tx, device.id)
-    others = devices.holders(tx, batch.id)
+    core.devices.leave_seat(tx, device.id)
+    others = core.devices.holders(tx, batch.id)
     if others:
         tx.after_commit(lambda: advance_all(core, others))
         return
     reason = f"device {device.name} fell silent"
-    if move_batch(tx, batch.id, BatchEvent.PREEMPTED, device=device.id, reason=reason):
+    if core.moves.move_batch(tx, batch.id, BatchEvent.PREEMPTED, device=device.id, reason=reason):
         tx.after_commit(lambda: requeue(core, batch.id))

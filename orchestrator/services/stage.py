@@ -7,7 +7,6 @@ from typing import Any
 from orchestrator.domain.window import MAX_IN_FLIGHT
 from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
-from orchestrator.store import windows
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
@@ -31,7 +30,7 @@ def stage(
     staged: list[Staged] = []
     left = batch.jobs_left
     for _ in range(MAX_IN_FLIGHT - len(flying)):
-        more = windows.stage(tx, device, batch.id, device.window_size) if left > 0 else None
+        more = core.windows.stage(tx, device, batch.id, device.window_size) if left > 0 else None
         if more is None:
             break
         staged.append(more)
@@ -53,7 +52,7 @@ def _grant(core: Core, tx: Transaction, staged: list[Staged]) -> bool:
             core.permits.grant(runs)
     except Unavailable:
         logger.warning("no permits for %d jobs: the broker does not answer", len(runs))
-        windows.unstage(tx, [job for job, _ in runs])
+        core.windows.unstage(tx, [job for job, _ in runs])
         return False
     return True
 
@@ -67,6 +66,7 @@ def _send_after_commit(
     before: list[int],
 ) -> None:
     message = message_of(
+        core,
         tx,
         device,
         batch,
@@ -78,6 +78,7 @@ def _send_after_commit(
 
 
 def message_of(
+    core: Core,
     tx: Transaction,
     device: DeviceRow,
     batch: BatchRow,
@@ -92,7 +93,7 @@ def message_of(
         session=device.session or "",
         fence=device.fence,
         batch=str(batch.id),
-        shared=windows.shared_payload(tx, batch.id),
+        shared=core.windows.shared_payload(tx, batch.id),
         jobs=[
             JobTask(
                 job=str(job.id), run=job.run, ordinal=job.ordinal, payload=for_executor(job.payload)

@@ -1,6 +1,6 @@
 """Submit: a batch is accepted as a whole, or refused as a whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,8 +10,9 @@ from orchestrator.services.admission import check_batch, new_jobs
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.place import place_later
-from orchestrator.store import batches, catalog, jobs
+from orchestrator.store import catalog
 from orchestrator.store.batches import NewBatch
+from orchestrator.store.jobs import NewJob, new_id
 from orchestrator.store.transaction import Transaction
 from schemas.batch import BatchIn
 
@@ -35,9 +36,14 @@ def submit(
     if body.device is not None and not catalog.has_device(tx, body.device, body.device_type):
         raise Rejected([Flaw("device", f"there is no {body.device!r} of type {body.device_type}")])
     new = replace(_new_batch(core, project, user, body), options=options)
-    batches.insert(tx, new, len(body.jobs))
-    jobs.insert(tx, new.id, project, new_jobs(body.jobs))
-    announce(core, tx, project, new.id)
+    return accept(core, tx, new, new_jobs(body.jobs))
+
+
+def accept(core: Core, tx: Transaction, new: NewBatch, jobs: Sequence[NewJob]) -> UUID:
+    """What has been found right: from here on it is the engine's."""
+    core.batches.insert(tx, new, len(jobs))
+    core.jobs.insert(tx, new.id, new.project_id, jobs)
+    announce(core, tx, new.project_id, new.id)
     place_later(core, tx, new.device_type, new.id, new.lanes)
     return new.id
 
@@ -48,7 +54,7 @@ def _new_batch(core: Core, project: UUID, user: UUID | None, body: BatchIn) -> N
         shared["sequence"] = body.sequence
     preemptible = not body.open if body.preemptible is None else body.preemptible
     return NewBatch(
-        id=jobs.new_id(),
+        id=new_id(),
         project_id=project,
         user_id=user,
         parent_id=None,

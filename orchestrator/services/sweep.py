@@ -15,8 +15,6 @@ from orchestrator.services.core import Core
 from orchestrator.services.device import resume_batch
 from orchestrator.services.place import preempt, vacate
 from orchestrator.services.silence import listen
-from orchestrator.store import batches, devices, watch
-from orchestrator.store.moves import move_batch
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ def sweep(core: Core) -> None:
     """Each part stands alone: one that fails is logged and the others are still done."""
     try:
         with core.transaction() as tx:
-            rows, due = watch.devices(tx), watch.due(tx)
+            rows, due = core.watch.devices(tx), core.watch.due(tx)
     except Unavailable as error:
         logger.warning("sweep: %s", error)
         return
@@ -62,20 +60,21 @@ def _interrupt(core: Core, unheeded: str) -> None:
 
 def _time_out_idle(core: Core, batch: UUID) -> None:
     with core.transaction() as tx:
-        row = batches.lock(tx, batch)
+        row = core.batches.lock(tx, batch)
         if row is None or not is_idle(row.open, row.jobs_left, row.idle_deadline, tx.at):
             return
-        if move_batch(tx, batch, BatchEvent.IDLED, reason="open and idle too long"):
-            vacate(core, tx, devices.holders(tx, batch))
+        if core.moves.move_batch(tx, batch, BatchEvent.IDLED, reason="open and idle too long"):
+            vacate(core, tx, core.devices.holders(tx, batch))
             announce(core, tx, row.project_id, batch)
 
 
 def _stop_overrun(core: Core, batch: UUID) -> None:
     with core.transaction() as tx:
-        row = batches.lock(tx, batch)
+        row = core.batches.lock(tx, batch)
         if row is None or row.overrun_deadline is None or row.overrun_deadline >= tx.at:
             return
-        if move_batch(tx, batch, BatchEvent.OVERRAN, reason="longer than its max_duration_s"):
+        why = "longer than its max_duration_s"
+        if core.moves.move_batch(tx, batch, BatchEvent.OVERRAN, reason=why):
             cancel_leftovers(core, tx, batch, interrupt=True, reason="its batch timed out")
-            vacate(core, tx, devices.holders(tx, batch))
+            vacate(core, tx, core.devices.holders(tx, batch))
             announce(core, tx, row.project_id, batch)

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from orchestrator.errors import NotFound
 from orchestrator.services.core import Core
-from orchestrator.store import batches
 from orchestrator.store.transaction import Transaction
 
 
 def tag(core: Core, tx: Transaction, project: UUID, batch: UUID, tags: Sequence[str]) -> None:
-    if batches.lock(tx, batch, project=project) is None:
+    if core.batches.lock(tx, batch, project=project) is None:
         raise NotFound(f"there is no batch {batch}")
-    batches.set_tags(tx, batch, list(dict.fromkeys(tags)))
+    core.batches.set_tags(tx, batch, list(dict.fromkeys(tags)))

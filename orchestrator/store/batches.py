@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,8 +12,7 @@ from sqlalchemy import text
 from orchestrator.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
-class BatchRow:
+class BatchRow(NamedTuple):
     id: UUID
     project_id: UUID
     device_type: str
@@ -205,8 +204,7 @@ def is_pending(tx: Transaction, batch: UUID) -> bool:
     return waits
 
 
-@dataclass(frozen=True, slots=True)
-class Seated:
+class Seated(NamedTuple):
     device_id: int
     batch_id: UUID
     priority: int

@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import uuid_utils
@@ -26,8 +25,7 @@ def new_id() -> UUID:
     return UUID(str(uuid_utils.uuid7()))
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(NamedTuple):
     payload: dict[str, Any]
     parent_id: UUID | None = None
 
@@ -144,8 +142,7 @@ def other_runs(
     return [((row.job, row.run), row.batch_id) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(NamedTuple):
     id: UUID
     batch_id: UUID
     status: str

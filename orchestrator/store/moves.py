@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 
 from orchestrator.domain.transitions import BATCH_MOVES, JOB_MOVES, BatchEvent, JobEvent
+from orchestrator.store import webhook_news
 from orchestrator.store.endings import Ending
 from orchestrator.store.transaction import Transaction
 from schemas.words import BatchStatus
@@ -286,7 +287,8 @@ _REVIVE: Final = text(
 
 
 def revive_jobs(tx: Transaction, batch: UUID) -> int:
-    """Every job of the batch that ended without a result is PENDING again; how many."""
+    """Every job of the batch that ended without a result is PENDING again; how many. Its webhook
+    hears of the batch again."""
     rows = tx.connection.execute(
         _REVIVE,
         {
@@ -295,4 +297,5 @@ def revive_jobs(tx: Transaction, batch: UUID) -> int:
             **_words(JobEvent.REVIVED),
         },
     )
+    webhook_news.follow_again(tx, batch)
     return len(rows.all())

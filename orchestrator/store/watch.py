@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -110,8 +110,7 @@ def due(tx: Transaction) -> Due:
     return Due(**{name: found[name] for name in _QUESTIONS})
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(NamedTuple):
     """`waiting`: it has at least one window in flight."""
 
     id: int
@@ -164,8 +163,7 @@ _SILENT: Final = text(
 )
 
 
-@dataclass(frozen=True)
-class Silent:
+class Silent(NamedTuple):
     """`unheard`: still taken for online. `gone`: offline for so long that what they had begun is
     not waited for any longer."""
 

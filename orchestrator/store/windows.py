@@ -1,9 +1,8 @@
 """Windows: which jobs have been handed to which device, and not yet settled."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -32,8 +31,7 @@ _STAGE: Final = text(
 _SHARED: Final = text("SELECT shared FROM batch WHERE id = :batch")
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """A window as it was just opened: its jobs in order, each with a run of its own."""
 
     window: int
@@ -71,8 +69,7 @@ def shared_payload(tx: Transaction, batch: UUID) -> dict[str, Any]:
     return known
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(NamedTuple):
     """`sent_at` is when its message last left; `staged_at` when it first did."""
 
     id: int
@@ -105,8 +102,7 @@ def in_flight(tx: Transaction, device: int) -> list[InFlight]:
     return [InFlight(*row) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class StagedJob:
+class StagedJob(NamedTuple):
     id: str
     batch_id: UUID
     run: int

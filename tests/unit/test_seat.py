@@ -1,6 +1,5 @@
 """What a device does next with the batch on its seat."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +21,7 @@ RUNNING = Seat(
     online=True,
     outranked=False,
 )
-EMPTY = replace(RUNNING, jobs_left=0)
+EMPTY = RUNNING._replace(jobs_left=0)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 seats = st.builds(
@@ -41,25 +40,25 @@ seats = st.builds(
     ("seat", "step"),
     [
         (RUNNING, Step.STAGE),
-        (replace(RUNNING, status=BatchStatus.ADMITTED), Step.STAGE),
-        (replace(RUNNING, in_flight=MAX_IN_FLIGHT - 1), Step.STAGE),
-        (replace(RUNNING, in_flight=MAX_IN_FLIGHT), Step.WAIT),
-        (replace(RUNNING, online=False), Step.WAIT),
-        (replace(RUNNING, paused=True), Step.PAUSE),
-        (replace(RUNNING, paused=True, in_flight=1), Step.WAIT),
-        (replace(RUNNING, outranked=True), Step.YIELD),
-        (replace(RUNNING, outranked=True, in_flight=1), Step.WAIT),
-        (replace(RUNNING, outranked=True, paused=True), Step.PAUSE),
+        (RUNNING._replace(status=BatchStatus.ADMITTED), Step.STAGE),
+        (RUNNING._replace(in_flight=MAX_IN_FLIGHT - 1), Step.STAGE),
+        (RUNNING._replace(in_flight=MAX_IN_FLIGHT), Step.WAIT),
+        (RUNNING._replace(online=False), Step.WAIT),
+        (RUNNING._replace(paused=True), Step.PAUSE),
+        (RUNNING._replace(paused=True, in_flight=1), Step.WAIT),
+        (RUNNING._replace(outranked=True), Step.YIELD),
+        (RUNNING._replace(outranked=True, in_flight=1), Step.WAIT),
+        (RUNNING._replace(outranked=True, paused=True), Step.PAUSE),
         (EMPTY, Step.DRAIN),
-        (replace(EMPTY, paused=True), Step.DRAIN),
-        (replace(EMPTY, online=False), Step.DRAIN),
-        (replace(EMPTY, open=True), Step.IDLE),
-        (replace(EMPTY, open=True, online=False), Step.IDLE),
-        (replace(EMPTY, open=True, paused=True), Step.PAUSE),
-        (replace(EMPTY, open=True, outranked=True), Step.YIELD),
-        (replace(RUNNING, status=BatchStatus.CANCELED), Step.LEAVE),
-        (replace(RUNNING, status=BatchStatus.CANCELED, in_flight=1), Step.WAIT),
-        (replace(RUNNING, status=BatchStatus.PREEMPTED), Step.LEAVE),
+        (EMPTY._replace(paused=True), Step.DRAIN),
+        (EMPTY._replace(online=False), Step.DRAIN),
+        (EMPTY._replace(open=True), Step.IDLE),
+        (EMPTY._replace(open=True, online=False), Step.IDLE),
+        (EMPTY._replace(open=True, paused=True), Step.PAUSE),
+        (EMPTY._replace(open=True, outranked=True), Step.YIELD),
+        (RUNNING._replace(status=BatchStatus.CANCELED), Step.LEAVE),
+        (RUNNING._replace(status=BatchStatus.CANCELED, in_flight=1), Step.WAIT),
+        (RUNNING._replace(status=BatchStatus.PREEMPTED), Step.LEAVE),
     ],
 )
 def test_the_next_step_follows_from_how_things_stand(seat: Seat, step: Step) -> None:
