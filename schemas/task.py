@@ -40,6 +40,16 @@ def beat_key(device: str) -> str:
     return f"beat:{device}"
 
 
+def met_key(device: str) -> str:
+    """Holds the session that was last welcomed; a worker says hello until that is its own."""
+    return f"met:{device}"
+
+
+def since_key(run_id: str) -> str:
+    """Since when (seconds since the epoch) this run of Redis has forgotten nothing."""
+    return f"holdfast:since:{run_id}"
+
+
 class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import redis
 
-from schemas.task import Beat, beat_key, session_key
+from schemas.task import Beat, beat_key, met_key, session_key, since_key
 from workers.execute import Holding
 from workers.journal import Journal, JournalError
 from workers.permits import connect
@@ -19,9 +19,14 @@ logger = logging.getLogger(__name__)
 BEAT_TTL_MS: Final = 4000
 POLL_S: Final = 1.0
 _TIMEOUT_S: Final = 1.0
-_LOST, _OURS, _RETAKEN = 0, 1, 2
+_OURS_FOR: Final = 0.9
+_LEASHED_FOR: Final = 0.95
+"""Of the lease. Between the two, what runs is asked to stop; after them, killed; and only after
+the whole of it somebody else may begin."""
+_LOST, _OURS, _RETAKEN, _UNMET = 0, 1, 2, 3
+_GREET_AGAIN_S: Final = 5.0
 
-# KEYS: session, beat. ARGV: our session, lease in ms, beat, life of the beat in ms.
+# KEYS: session, beat, met. ARGV: our session, lease in ms, beat, life of the beat in ms.
 _RENEW: Final = """
 local holder = redis.call('GET', KEYS[1])
 local verdict = 1
@@ -34,6 +39,7 @@ else
   return 0
 end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+if verdict == 1 and redis.call('GET', KEYS[3]) ~= ARGV[1] then return 3 end
 return verdict
 """
 
@@ -62,14 +68,17 @@ class SessionLock:
         journal: Journal,
         holding: Holding,
         lease_s: float,
+        leash: Callable[[float], None],
     ) -> None:
+        """`leash` is told until when, by time.monotonic(), what runs may live."""
         self._redis = connect(url, timeout_s=min(_TIMEOUT_S, lease_s / 3))
         self._renew = self._redis.register_script(_RENEW)
-        self._keys = [session_key(device), beat_key(device)]
+        self._keys = [session_key(device), beat_key(device), met_key(device)]
         self._journal = journal
         self._type = type
         self._holding = holding
         self._lease_s = lease_s
+        self._leash = leash
         self._renewed_at = 0.0
         self._session: str | None = None
         self._stopping = threading.Event()
@@ -82,13 +91,13 @@ class SessionLock:
         believe for longer than the others do.
         """
         session = self._session
-        if session is None or time.monotonic() - self._renewed_at > self._lease_s:
+        if session is None or time.monotonic() - self._renewed_at > _OURS_FOR * self._lease_s:
             return None
         return session
 
     def start(self, taken: Callable[[], None]) -> None:
         """`taken`, which must not block, is called when a session is ours: it is new, or its
-        key had vanished and is back."""
+        key had vanished and is back; and again while nobody has heard of it."""
         self._thread = threading.Thread(
             target=self._keep, args=(taken,), name="session", daemon=True
         )
@@ -102,7 +111,7 @@ class SessionLock:
         session, self._session = self._session, None
         if session is not None:
             try:
-                self._redis.eval(_RELEASE, 2, *self._keys, session)
+                self._redis.eval(_RELEASE, 2, *self._keys[:2], session)
             except (redis.RedisError, OSError):
                 logger.warning("the session could not be released; it ends with its lease")
         self._redis.close()
@@ -122,23 +131,29 @@ class SessionLock:
 
     def _acquire(self) -> bool:
         """Polls until a session is ours. False: stopped."""
-        seen, absent, told = False, 0, False
+        told = False
         while not self._stopping.is_set():
             try:
                 holder = _text(self._redis.get(self._keys[0]))
-                absent = absent + 1 if holder is None else 0
-                # An active worker whose key was flushed comes back for it within a second.
-                free = holder is None and (not seen or absent >= 2)
-                if (free or (holder and self._is_former_self(holder))) and self._take(holder):
+                free = self._is_former_self(holder) if holder else self._nobody_believes()
+                if free and self._take(holder):
                     return True
-                seen = seen or holder is not None
                 if not told:
-                    logger.info("standing by: the device has an active worker")
+                    logger.info("standing by: the device has, or just had, an active worker")
                     told = True
             except (redis.RedisError, OSError, JournalError) as error:
                 logger.warning("no session yet: %s", error)
             self._stopping.wait(POLL_S)
         return False
+
+    def _nobody_believes(self) -> bool:
+        """A key that is not there has expired or was given back, and its holder knows so: unless
+        Redis has been restarted or flushed within a lease, and with it forgot a holder that goes
+        on until the end of its lease."""
+        now, _ = self._redis.time()
+        mark = since_key(self._redis.info("server")["run_id"])
+        self._redis.set(mark, now, nx=True)
+        return now - int(self._redis.get(mark) or now) > self._lease_s
 
     def _is_former_self(self, holder: str) -> bool:
         """We hold the journal's lock, so whoever had it before is dead."""
@@ -164,19 +179,22 @@ class SessionLock:
             taken = self._redis.eval(_SEIZE, 1, self._keys[0], holder, session, lease_ms)
         if not taken:
             return False
-        self._renewed_at, self._session = asked_at, session
+        self._count_from(asked_at)
+        self._session = session
         self._beat(session)
         logger.info("session %s taken", session)
         return True
 
     def _hold(self, taken: Callable[[], None]) -> None:
         """Renews until the session is lost or we stop."""
-        session = self._session
+        session, greeted_at = self._session, time.monotonic()
         assert session is not None
         while not self._stopping.wait(min(self._lease_s / 5, 1.0)):
             verdict = self._beat(session)
-            if verdict == _RETAKEN:
-                logger.warning("the session's key had vanished; it is back")
+            unheard = verdict == _UNMET and time.monotonic() - greeted_at > _GREET_AGAIN_S
+            if verdict == _RETAKEN or unheard:
+                logger.warning("the key of the session had vanished, or its hello did")
+                greeted_at = time.monotonic()
                 taken()
             if verdict == _LOST or self.current() is None:
                 self._session = None
@@ -205,8 +223,13 @@ class SessionLock:
             logger.warning("no heartbeat: %s", error)
             return None
         if verdict != _LOST:
-            self._renewed_at = asked_at
+            self._count_from(asked_at)
         return verdict
+
+    def _count_from(self, asked_at: float) -> None:
+        # First the leash: nobody may count on a lease that it has not heard of.
+        self._leash(asked_at + _LEASHED_FOR * self._lease_s)
+        self._renewed_at = asked_at
 
 
 def _text(value: bytes | str | None) -> str | None:

@@ -64,6 +64,8 @@ def servers(data_dir: Path, *, ephemeral: bool, env: Mapping[str, str]) -> Gener
             if server:
                 stack.callback(server.stop)
                 _start(server)
+        if valkey:
+            valkey.vouch()
         yield Servers(
             database=database or (postgres.url if postgres else ""),
             broker=broker or (valkey.url if valkey else ""),

@@ -77,6 +77,7 @@ def adopt(core: Core, tx: Transaction, device: DeviceRow, session: Session) -> D
         host=session.host,
         versions=session.versions,
     )
+    tx.after_commit(lambda: core.permits.meet(device.name, session.id))
     return device._replace(online=True, session=session.id, journal=session.journal)
 
 

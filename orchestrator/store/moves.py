@@ -173,7 +173,7 @@ _START: Final = text(
     """
     WITH moved AS (
         UPDATE job SET status = :target, started_at = to_timestamp(:began), device_id = :device
-        WHERE id = :job AND run = :run AND status = ANY(:sources)
+        WHERE id = :job AND run = :run AND window_id IS NOT NULL AND status = ANY(:sources)
         RETURNING id, batch_id, project_id
     )
     INSERT INTO event (project_id, batch_id, job_id, device_id, kind, status, at)
@@ -184,6 +184,7 @@ _START: Final = text(
 
 
 def start_job(tx: Transaction, device: int, job: str, run: int, began_at: float) -> bool:
+    """Not for a run that was given up: it is in no window, and nobody will tell how it ends."""
     row = tx.connection.execute(
         _START,
         {
