@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.commands import register_all
 from orchestrator.config import BadSettings, Settings
+from schemas import failpoint
 
 if TYPE_CHECKING:
     from orchestrator.store.catalog import DeviceType
@@ -216,6 +217,11 @@ def demo(
 
 
 def main() -> NoReturn:
+    try:
+        failpoint.arm(os.environ)
+    except failpoint.BadFailpoints as error:
+        typer.echo(error, err=True)
+        sys.exit(2)
     sys.exit(app())
 
 

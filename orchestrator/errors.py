@@ -5,7 +5,9 @@ HoldfastError
 ├── Conflict
 │   ├── IllegalMove       the batch or job is in a state that forbids this
 │   ├── BatchClosed       it takes no more jobs
-│   └── KeyReused         the idempotency key was used for another request
+│   ├── KeyReused         the idempotency key was used for another request
+│   ├── CertificateNotReady  the devices' logs do not tell everything yet; ask again
+│   └── NotCertifiable    they tell something that speaks against it
 ├── Rejected              well formed, but not allowed; names fields
 ├── Unavailable           a server that we need does not answer; try again later
 ├── Unauthorized          no key, or one that is not valid
@@ -48,6 +50,14 @@ class BatchClosed(Conflict):
 
 class KeyReused(Conflict):
     code = "idempotency_key_reused"
+
+
+class CertificateNotReady(Conflict):
+    code = "certificate_not_ready"
+
+
+class NotCertifiable(Conflict):
+    code = "not_certifiable"
 
 
 class Rejected(HoldfastError):

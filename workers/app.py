@@ -12,6 +12,7 @@ from kombu.entity import Exchange, Queue
 from kombu.transport import redis
 from pydantic import ValidationError
 
+from schemas import failpoint
 from schemas.task import CONTROL_QUEUE, EXECUTE, Window, device_queue
 from workers.announce import Announcer
 from workers.execute import Execution
@@ -136,6 +137,7 @@ def watch_execute(execution: Execution, announcer: Announcer) -> list[Any]:
     def after(task: Any = None, **_: Any) -> None:
         # After the chain's next link has left, not when the last job ends.
         if getattr(task, "name", "") == EXECUTE:
+            failpoint.reach("worker.settled")
             execution.holding.let_go()
 
     def on_failure(sender: Any = None, **_: Any) -> None:

@@ -23,13 +23,15 @@ from workers.config import BadSettings, Settings
 from workers.execute import Execution, Holding, Shift
 from workers.executors import options as executor_options
 from workers.executors import registry
-from workers.executors.child import ChildOptions, ExecutorChild
+from workers.executors.child import ExecutorChild
 from workers.executors.leftovers import kill_leftovers
 from workers.executors.options import BadOptions
+from workers.executors.process import ChildOptions
 from workers.journal import Journal, JournalError, JournalInUse
 from workers.permits import Permits
 from workers.results import ObjectStore, Packer
 from workers.session import SessionLock
+from workers.shipping import Shipper
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class DeviceWorker:
         self._device = device
         self._type = type
         self._executor = child.executor
+        self._child = ExecutorChild(child)
         holding = Holding()
         self._session = SessionLock(
             url=settings.broker_url,
@@ -81,20 +84,24 @@ class DeviceWorker:
             journal=journal,
             holding=holding,
             lease_s=settings.lease_s,
+            leash=self._child.leash.set_deadline,
         )
         self._app = make_app(settings.broker_url, device)
         self._announcer = Announcer(lambda name, body: publish(self._app, name, body), self._hello)
-        self._child = ExecutorChild(child)
         self._permits = Permits(settings.broker_url)
         self._shift = Shift(session=self._session.current)
         self._active = threading.Event()
+        self._shipper = Shipper(journal, device=device, store=lambda: _store(settings, retry_s=0.0))
         self._execution = Execution(
             device=device,
             shift=self._shift,
             permits=self._permits,
             journal=journal,
             child=self._child,
-            packer=Packer(lambda: _store(settings), journal.folder / "unstored"),
+            packer=Packer(
+                lambda: _store(settings, retry_s=settings.store_retry_s),
+                journal.folder / "unstored",
+            ),
             tell=self._announcer.began,
             wall_s=settings.job_wall_s,
             holding=holding,
@@ -102,7 +109,9 @@ class DeviceWorker:
 
     def serve(self) -> int:
         kill_leftovers(self._journal.id)
+        self._journal.opened()
         try:
+            self._shipper.start()
             self._child.start()
             self._announcer.start()
             self._session.start(self._taken)
@@ -115,6 +124,7 @@ class DeviceWorker:
             self._announcer.stop()
             self._session.stop()
             self._permits.close()
+            self._shipper.stop()
 
     def _consume(self, app: Celery) -> int:
         serve_execute(app, self._execution)
@@ -210,8 +220,8 @@ def _child_options(
     )
 
 
-def _store(settings: Settings) -> ObjectStore:
-    return ObjectStore(settings.store_url, settings.s3, retry_s=settings.store_retry_s)
+def _store(settings: Settings, *, retry_s: float) -> ObjectStore:
+    return ObjectStore(settings.store_url, settings.s3, retry_s=retry_s)
 
 
 def _versions(executor: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from schemas import failpoint
 from schemas.task import (
     Began,
     Canceled,
@@ -115,6 +116,7 @@ class Execution:
                 outcomes.append(_skipped(task))
                 stuck = True
         self.served = window.window if all(map(_is_over, outcomes)) else None
+        failpoint.reach("worker.finished")
         return Settle(
             window=window.window,
             device=self.device,
@@ -135,6 +137,7 @@ class Execution:
             return self._not_begun(task, error, gone=False)
         if gone:
             return _skipped(task, gone=True)
+        failpoint.reach("worker.permitted")
         try:
             return self._run(window, task)
         except AlreadyBegan:
@@ -165,6 +168,7 @@ class Execution:
             fence=window.fence,
             at=began_at,
         )
+        failpoint.reach("worker.began")
         watch = _Watch(self, window, task, began_at)
         work = Work(
             batch=window.batch,
@@ -174,10 +178,14 @@ class Execution:
             payload=task.payload,
         )
         try:
-            ending = self.child.run(work, watch.tick)
+            # The journal may have kept us waiting. A worker that is frozen after this look finds
+            # its executor killed by the leash.
+            ours = self.shift.is_ours(window.session)
+            ending = self.child.run(work, watch.tick) if ours else Stopped()
         except Exception as error:
             logger.exception("job %s run %d broke its worker", task.job, task.run)
             ending = Broke(f"{type(error).__name__}: {error}")
+        failpoint.reach("worker.ended")
         outcome = self._outcome(ending, watch)
         self.journal.finished(outcome, at=self.clock())
         return outcome

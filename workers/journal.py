@@ -2,7 +2,8 @@
 
 SQLite in WAL mode with synchronous=NORMAL: a commit reaches the operating system, so kill -9
 of the worker loses nothing. A power loss may forget the last commits; a forgotten *began* is
-harmless, because its permit is gone too and so that run never begins again.
+harmless, because its permit is gone too and so that run never begins again. What the witness
+log has told the object store is synced before.
 """
 
 import fcntl
@@ -10,17 +11,23 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from schemas.task import OUTCOME, Canceled, Done, Failed, Lost, Skipped
+from workers import witness
+from workers.witness import WitnessLog
 
 logger = logging.getLogger(__name__)
 
 Ending = Done | Failed | Canceled | Lost
 Run = tuple[str, int]
 
+_FILE: Final = "journal.db"
 KEPT_RUNS: Final = 200_000
 """Settled runs whose key stays, so that a late copy of their message is still refused."""
 
@@ -54,6 +61,12 @@ class JournalInUse(Exception):
     """Another process on this node holds the journal."""
 
 
+class _Unsaved(NamedTuple):
+    outcome: Ending
+    at: float
+    mono: float
+
+
 class Journal:
     """One per device and node. Safe to use from several threads."""
 
@@ -63,17 +76,18 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock_file = _lock(folder / "lock")
-            self._db = _open(folder / "journal.db")
+            self._db = _open(folder / _FILE)
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"{folder}: {error}") from error
         self._mutex = threading.Lock()
         self._live: dict[Run, float] = {}
-        self._unsaved: dict[Run, Ending] = {}
+        self._unsaved: dict[Run, _Unsaved] = {}
         self._settled_below = 0
         self.id = self._meta("id") or self._set_meta("id", str(uuid.uuid4()))
         owner = self._meta("device") or self._set_meta("device", device)
         if owner != device:
             raise JournalError(f"{folder} is the journal of {owner}, not of {device}")
+        self._witness = WitnessLog(self._db, device=device, journal=self.id)
 
     @property
     def last_session(self) -> str | None:
@@ -83,15 +97,27 @@ class Journal:
     def remember_session(self, session: str) -> None:
         self._set_meta("session", session)
 
+    def opened(self) -> None:
+        """Nothing that a former process began here runs any more. On a disk that refuses it is
+        said before whatever is written next."""
+        with self._mutex:
+            try:
+                with self._transaction():
+                    self._witness.opened()
+            except sqlite3.Error:
+                logger.exception("the witness log could not be opened")
+
     def began(self, job: str, run: int, *, batch: str, window: int, fence: int, at: float) -> None:
         """Raises `AlreadyBegan`, or `JournalError` when it could not be written down."""
         with self._mutex:
             try:
-                self._db.execute(
-                    "INSERT INTO runs (job, run, batch, window, fence, began_at)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (job, run, batch, window, fence, at),
-                )
+                with self._transaction():
+                    self._db.execute(
+                        "INSERT INTO runs (job, run, batch, window, fence, began_at)"
+                        " VALUES (?, ?, ?, ?, ?, ?)",
+                        (job, run, batch, window, fence, at),
+                    )
+                    self._witness.began((fence, batch, job, run, window), at=at)
             except sqlite3.IntegrityError as error:
                 raise AlreadyBegan(f"job {job} run {run}") from error
             except sqlite3.Error as error:
@@ -99,45 +125,38 @@ class Journal:
             self._live[job, run] = at
 
     def finished(self, outcome: Ending, *, at: float) -> None:
-        """Kept in memory when the disk refuses, so that it is still re-sent by this process."""
+        """Kept in memory when the disk refuses, so that it is still re-sent by this process; and
+        written before whatever is written next."""
         key = (outcome.job, outcome.run)
         with self._mutex:
             self._live.pop(key, None)
+            self._unsaved[key] = _Unsaved(outcome, at, time.monotonic())
             try:
-                self._db.execute(
-                    "UPDATE runs SET ended_at = ?, outcome = ? WHERE job = ? AND run = ?",
-                    (at, outcome.model_dump_json(), *key),
-                )
+                with self._transaction():
+                    pass
             except sqlite3.Error:
                 logger.exception("job %s run %d: its end is not in the journal", *key)
-                self._unsaved[key] = outcome
 
     def find(self, job: str, run: int) -> Ending | None:
         """How this run ended; `Lost` when it began and nobody knows; None: never begun here."""
-        with self._mutex:
+        with self._answering():
             if unsaved := self._unsaved.get((job, run)):
-                return unsaved
-            try:
-                row = self._db.execute(
-                    "SELECT job, run, began_at, outcome FROM runs WHERE job = ? AND run = ?",
-                    (job, run),
-                ).fetchone()
-            except sqlite3.Error as error:
-                raise JournalError(str(error)) from error
+                return unsaved.outcome
+            row = self._db.execute(
+                "SELECT job, run, began_at, outcome FROM runs WHERE job = ? AND run = ?",
+                (job, run),
+            ).fetchone()
         return _ending(*row) if row else None
 
     def unacknowledged(self) -> list[Ending]:
         """In the order of beginning. What is running now is left out: it is not lost."""
-        with self._mutex:
-            try:
-                rows = self._db.execute(
-                    "SELECT job, run, began_at, outcome FROM runs WHERE acked = 0 ORDER BY rowid"
-                ).fetchall()
-            except sqlite3.Error as error:
-                raise JournalError(str(error)) from error
+        with self._answering():
+            rows = self._db.execute(
+                "SELECT job, run, began_at, outcome FROM runs WHERE acked = 0 ORDER BY rowid"
+            ).fetchall()
             live, unsaved = set(self._live), dict(self._unsaved)
         return [
-            unsaved.get((row[0], row[1])) or _ending(*row)
+            unsaved[key].outcome if (key := (row[0], row[1])) in unsaved else _ending(*row)
             for row in rows
             if (row[0], row[1]) not in live
         ]
@@ -148,18 +167,36 @@ class Journal:
             if window <= self._settled_below:
                 return
             try:
-                changed = self._db.execute(
-                    "UPDATE runs SET acked = 1, outcome = NULL WHERE acked = 0 AND window < ?"
-                    " RETURNING job, run",
-                    (window,),
-                ).fetchall()
-                self._prune()
+                with self._transaction():
+                    self._db.execute(
+                        "UPDATE runs SET acked = 1, outcome = NULL WHERE acked = 0 AND window < ?",
+                        (window,),
+                    )
+                    self._prune()
             except sqlite3.Error:
                 logger.exception("the journal could not be pruned")
                 return
             self._settled_below = window
-            for key in changed:
-                self._unsaved.pop(key, None)
+
+    def segment(self) -> int:
+        """The first entry of the witness log that is not in the object store for good."""
+        with self._answering():
+            return self._witness.segment()
+
+    def witnessed(self, first: int, limit: int) -> list[bytes]:
+        """Lines of the witness log from entry `first` on, at most so many."""
+        with self._answering():
+            return self._witness.lines(first, limit)
+
+    def forget_witnessed(self, below: int) -> None:
+        """The object store has the entries below for good. Raises `JournalError`."""
+        with self._answering(), self._transaction():
+            self._witness.forget_below(below)
+
+    def sync(self) -> None:
+        """What is committed by now outlives a power loss, too. Raises `OSError`."""
+        with (self.folder / f"{_FILE}-wal").open("rb") as log:
+            os.fsync(log.fileno())
 
     def close(self) -> None:
         with self._mutex:
@@ -171,6 +208,49 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """One commit for what the runs and what the witness log say, beginning with the ends that
+        the disk has refused so far."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for unsaved in self._unsaved.values():
+                self._save(unsaved)
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._undo()
+            raise
+        self._witness.committed()
+        self._unsaved.clear()
+
+    def _undo(self) -> None:
+        self._witness.undone()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            logger.exception("the journal's transaction could not be rolled back")
+
+    def _save(self, unsaved: _Unsaved) -> None:
+        outcome, at, mono = unsaved
+        began = self._db.execute(
+            "UPDATE runs SET ended_at = ?, outcome = ?"
+            " WHERE job = ? AND run = ? AND ended_at IS NULL"
+            " RETURNING fence, batch, job, run, window",
+            (at, outcome.model_dump_json(), outcome.job, outcome.run),
+        ).fetchone()
+        if began:
+            self._witness.finished(began, outcome, at=at, mono=mono)
+
+    @contextmanager
+    def _answering(self) -> Generator[None]:
+        with self._mutex:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise JournalError(f"{self.folder}: {error}") from error
 
     def _prune(self) -> None:
         self._db.execute(
@@ -184,11 +264,8 @@ class Journal:
         return row[0] if row else None
 
     def _set_meta(self, key: str, value: str) -> str:
-        with self._mutex:
-            try:
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-            except sqlite3.Error as error:
-                raise JournalError(f"{self.folder}: {error}") from error
+        with self._answering():
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
         return value
 
 
@@ -215,9 +292,9 @@ def _lock(path: Path) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    # Autocommit: each statement is its own transaction, one write to the log each.
+    # Autocommit: a statement is its own transaction, where none is begun.
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
-    db.executescript(_SCHEMA)
+    db.executescript(_SCHEMA + witness.SCHEMA)
     return db

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import obstore
 from obstore.store import from_url
 
+from schemas import failpoint
 from schemas.objects import S3, store_options
 from schemas.task import INLINE_LIMIT, Result
 
@@ -75,6 +76,7 @@ class Packer:
             if self._store is None:
                 self._store = self._open()
             self._store.put(key, text)
+            failpoint.reach("worker.uploaded")
         except Exception as error:
             self._keep(job, run, text)
             raise ResultNotStored(str(error)) from error

@@ -153,7 +153,8 @@ class SessionLock:
         now, _ = self._redis.time()
         mark = since_key(self._redis.info("server")["run_id"])
         self._redis.set(mark, now, nx=True)
-        return now - int(self._redis.get(mark) or now) > self._lease_s
+        # Whole seconds: one more makes up for what is cut off.
+        return now - int(self._redis.get(mark) or now) > self._lease_s + 1
 
     def _is_former_self(self, holder: str) -> bool:
         """We hold the journal's lock, so whoever had it before is dead."""

@@ -1,11 +1,13 @@
 """A batch, as a handle: what the server last said of it, and what can be done with it."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Self, TypedDict, Unpack
 
-from holdfast.deadline import NEVER, Deadline
+from holdfast.deadline import NEVER, Backoff, Deadline
+from holdfast.errors import Conflict
 from holdfast.job import Job, jobs_of, wait_for_jobs
 from holdfast.reading import fields_of, given, read
 from holdfast.records import BATCH_OVER, CancelVerdict, Event, JobResult, Value
@@ -183,6 +185,24 @@ class Batch(Value):
         pages = self._session.transport.pages(path("batches", self.id, "results"))
         results = [read(JobResult, {**each, "value": self._value(each)}) for each in pages]
         return sorted(results, key=lambda result: result.ordinal)
+
+    def certificate(self, timeout: float | None = 60.0) -> dict[str, Any]:
+        """That it was alone on its devices, by their own logs, signed; `holdfast verify
+        --certificate` checks it. Waits for the batch and for the logs, which come some seconds
+        after it; Conflict where there will never be one."""
+        deadline = Deadline(timeout)
+        self.wait(timeout)
+        backoff = Backoff(0.2, 2.0)
+        while True:
+            try:
+                signed: dict[str, Any] = self._session.transport.get(
+                    path("batches", self.id, "certificate"), deadline
+                )
+                return signed
+            except Conflict as error:
+                if error.code != "certificate_not_ready" or deadline.passed():
+                    raise
+            time.sleep(deadline.cap(backoff.pause()))
 
     def _value(self, row: Mapping[str, Any]) -> Any:
         """A result too large for a listing has an address of its own."""

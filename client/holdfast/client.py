@@ -269,6 +269,11 @@ class Client:
             )
         return read(SigningSecret, self._transport.get(path("webhooks", "secret")))
 
+    def certificate_key(self) -> dict[str, str]:
+        """What this server signs certificates with: `public_key`, in base64, and its `key_id`."""
+        key: dict[str, str] = self._transport.get(path("certificate-key"))
+        return key
+
     def _device_verb(self, name: str, verb: str, body: Any) -> Device:
         return read(Device, self._transport.post(path("devices", name, verb), body))
 

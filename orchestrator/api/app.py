@@ -13,12 +13,21 @@ from orchestrator.api.envelope import Envelope
 from orchestrator.api.health import Probes
 from orchestrator.api.openapi import describe
 from orchestrator.api.pasqal import app as pasqal
-from orchestrator.api.routes import batches, devices, events, jobs, keys, service, webhooks
+from orchestrator.api.routes import (
+    batches,
+    certificates,
+    devices,
+    events,
+    jobs,
+    keys,
+    service,
+    webhooks,
+)
 from orchestrator.api.streaming import READERS, Streams
 from orchestrator.broker.wakeups import Wakeups
 from orchestrator.services.core import Core
 
-PARTS: Final = (batches, jobs, devices, events, keys, webhooks, service)
+PARTS: Final = (batches, certificates, jobs, devices, events, keys, webhooks, service)
 DESCRIPTION: Final = (
     "Queues batches of jobs on exclusive devices: a batch takes a device, holds it fast until its"
     " last job is done, and lets go."

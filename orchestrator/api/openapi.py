@@ -109,6 +109,6 @@ def _statuses(route: APIRoute, method: str, *, guarded: bool, body: bool) -> lis
         statuses.append(404)
     if body:
         statuses += [400, 413, 415]
-    if method == "POST" or route.path.endswith("/result"):
+    if method == "POST" or route.path.endswith(("/result", "/certificate")):
         statuses.append(409)
     return sorted(statuses)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from celery import Celery, signature
 
+from schemas import failpoint
 from schemas.task import CONTROL_QUEUE, EXECUTE, SETTLE, Window, device_queue
 
 
@@ -26,6 +27,7 @@ class Chains:
             kwargsrepr="{}",
             ignore_result=True,
         )
+        failpoint.reach("chain.published")
 
 
 def _span(ordinals: list[int]) -> str:

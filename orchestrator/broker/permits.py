@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from orchestrator.errors import Unavailable
-from schemas.task import Beat, beat_key, interrupt_key, permit_key, session_key
+from schemas import failpoint
+from schemas.task import Beat, beat_key, interrupt_key, met_key, permit_key, session_key
 
 Run = tuple[str, int]
 """A job's id and its run."""
@@ -46,6 +47,7 @@ class Permits:
             for job, run in runs:
                 pipe.set(permit_key(job, run), "1", ex=self.ttl_s)
             pipe.execute()
+            failpoint.reach("permits.granted")
 
     def take_back(self, runs: Sequence[Run]) -> set[Run]:
         """Those that no device can begin any more. The others were taken, or lost by Redis."""
@@ -84,6 +86,11 @@ class Permits:
         with _broker_errors():
             return cast(str | None, self.client.get(session_key(device)))
 
+    def meet(self, device: str, session: str) -> None:
+        """Its worker need not say hello again."""
+        with _broker_errors():
+            self.client.set(met_key(device), session, ex=self.ttl_s)
+
     def has_forgotten(self) -> bool:
         """True once after Redis lost its data: silence since then says nothing yet."""
         with _broker_errors():
@@ -99,5 +106,5 @@ def _broker_errors() -> Generator[None]:
     """Redis trouble, named for the caller."""
     try:
         yield
-    except RedisError as error:
+    except (RedisError, failpoint.Injected) as error:
         raise Unavailable("the broker does not answer; try again in a few seconds") from error

@@ -7,17 +7,31 @@ import typer
 
 from orchestrator.commands import (
     batches,
+    certificate,
     devices,
     events,
     jobs,
     keys,
     results,
     submit,
+    verify,
     watch,
     webhooks,
 )
 
 
 def register_all(app: typer.Typer) -> None:
-    for module in (submit, watch, batches, jobs, results, devices, events, keys, webhooks):
+    for module in (
+        submit,
+        watch,
+        batches,
+        jobs,
+        results,
+        certificate,
+        devices,
+        events,
+        keys,
+        webhooks,
+        verify,
+    ):
         module.register(app)

@@ -290,13 +290,7 @@ _REVIVE: Final = text(
 def revive_jobs(tx: Transaction, batch: UUID) -> int:
     """Every job of the batch that ended without a result is PENDING again; how many. Its webhook
     hears of the batch again."""
-    rows = tx.connection.execute(
-        _REVIVE,
-        {
-            "batch": batch,
-            "at": tx.at,
-            **_words(JobEvent.REVIVED),
-        },
-    )
+    given = {"batch": batch, "at": tx.at, **_words(JobEvent.REVIVED)}
+    rows = tx.connection.execute(_REVIVE, given)
     webhook_news.follow_again(tx, batch)
     return len(rows.all())

@@ -17,7 +17,7 @@ def read_object(store_url: str, s3: S3, ref: str) -> Iterator[bytes]:
     from obstore.exceptions import BaseError
 
     try:
-        found = obstore.get(_store(store_url, s3), ref)
+        found = obstore.get(open_store(store_url, s3), ref)
     except FileNotFoundError as error:
         raise NotFound("the result is no longer in the object store") from error
     except (BaseError, OSError) as error:
@@ -26,7 +26,7 @@ def read_object(store_url: str, s3: S3, ref: str) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=4)
-def _store(url: str, s3: S3) -> Any:
+def open_store(url: str, s3: S3) -> Any:
     from obstore.store import from_url
 
     return from_url(url, **store_options(url, s3))

@@ -1,4 +1,4 @@
-"""Tables of who may do what: projects, users, keys, and what signs their tokens."""
+"""Tables of who may do what: projects, users, keys, and what signs tokens and certificates."""
 
 from sqlalchemy import (
     ARRAY,
@@ -57,6 +57,15 @@ signing_key = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("secret", LargeBinary, nullable=False),
+    moment("created_at", required=True),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+certificate_key = Table(
+    "certificate_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("private", LargeBinary, nullable=False),
     moment("created_at", required=True),
     CheckConstraint("id = 1", name="one_row"),
 )

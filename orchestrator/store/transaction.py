@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrator.errors import Flaw, Rejected, Unavailable
+from schemas import failpoint
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def failing_as_ours() -> Generator[None]:
     """The driver's errors as ours: try later, or send something that can be kept."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
+    except (OperationalError, PoolTimeout, failpoint.Injected) as error:
         raise Unavailable("the database does not answer; try again in a few seconds") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
@@ -82,9 +83,11 @@ def transaction(engine: Engine) -> Generator[Transaction]:
 
     A hook that fails is logged and passed over: hooks are speed, the sweep is truth.
     """
-    with failing_as_ours(), engine.begin() as connection:
-        tx = Transaction(connection)
-        yield tx
+    with failing_as_ours():
+        with engine.begin() as connection:
+            tx = Transaction(connection)
+            yield tx
+        failpoint.reach("tx.committed")
     for hook in tx.hooks:
         try:
             hook()

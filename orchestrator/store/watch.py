@@ -159,6 +159,7 @@ _SILENT: Final = text(
     SELECT id, online FROM device
     WHERE (online AND heard_at < :at - :silent)
         OR (NOT online AND seat IS NOT NULL AND heard_at < :at - :gone)
+    ORDER BY id
     """
 )
 

@@ -9,7 +9,7 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.bench import calls, handover, idle, links, listings, machine, pasqal
+from tests.bench import calls, handover, idle, links, listings, machine, pasqal, verify
 from tests.bench.ground import Ground, prepared
 from tests.bench.plan import FULL, QUICK, Plan, Step
 from tests.bench.reading import Reading
@@ -25,6 +25,7 @@ ENGINE: dict[str, tuple[Section, Callable[[Plan], int]]] = {
     "handover": (handover.handover, lambda plan: 3),
     "pasqal": (pasqal.pasqal, lambda plan: plan.client_rounds),
     "listings": (listings.listings, lambda plan: 4),
+    "verify": (verify.verify, lambda plan: 2),
 }
 IDLE, IDLE_STEPS, SERVERS = "idle", 2, "servers"
 

@@ -103,6 +103,8 @@ def _name(pid: int) -> str:
     words = (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")
     if "workers.executors.host" in words:
         return "executor"
+    if any(word.endswith("watchdog.py") for word in words):
+        return "leash"
     for part in ("api", "control", "beat", "flower", "worker", "dev"):
         if part in words:
             return part

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from workers.executors.base import Work
-from workers.executors.child import Broke, ChildOptions, Ending, ExecutorChild, Returned, Stopped
+from workers.executors.child import Broke, Ending, ExecutorChild, Returned, Stopped
+from workers.executors.process import ChildOptions
 from workers.executors.registry import names
 
 

@@ -33,10 +33,14 @@ class Part:
     env: Mapping[str, str]
     log: Path
     process: "subprocess.Popen[bytes] | None" = None
+    program: Sequence[str | Path] = (HOLDFAST,)
 
     def start(self) -> None:
         self.process = spawn(
-            [HOLDFAST, *self.words], log=self.log, death_signal=signal.SIGKILL, env=dict(self.env)
+            [*self.program, *self.words],
+            log=self.log,
+            death_signal=signal.SIGKILL,
+            env=dict(self.env),
         )
 
     @property
@@ -91,11 +95,12 @@ class Stack:
         device_type: str = "TEST",
         executor: str = "scripted",
         journal: str = "",
+        **env: str,
     ) -> Part:
         journal = journal or f"journal-{device}"
         name = f"worker-{len(self.parts)}"
         words = ("worker", "--device", device, "--type", device_type, "--executor", executor)
-        env = {"HOLDFAST_JOURNAL_DIR": str(self.folder / journal)}
+        env["HOLDFAST_JOURNAL_DIR"] = str(self.folder / journal)
         return self.part(name, *words, **env)
 
     def client(self) -> Client:

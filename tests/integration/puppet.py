@@ -3,6 +3,8 @@
 The database and the broker are real; only what would leave for the device's queue is caught.
 """
 
+import hashlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -239,8 +241,13 @@ def done(task: JobTask, value: Any = None, took_s: float = 0.001) -> Done:
         run=task.run,
         began_at=now - took_s,
         ended_at=now,
-        result=Result(value={"of": task.ordinal} if value is None else value, size=8, sha256="0"),
+        result=_result({"of": task.ordinal} if value is None else value),
     )
+
+
+def _result(value: Any) -> Result:
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return Result(value=value, size=len(text), sha256=hashlib.sha256(text).hexdigest())
 
 
 def failed(task: JobTask, reason: str = "it broke") -> Failed:

@@ -32,11 +32,12 @@ from schemas.task import (
     interrupt_key,
     permit_key,
     session_key,
+    since_key,
 )
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
-START = "import os, sys; from workers.cli import run_worker; sys.exit(run_worker(device=sys.argv[1], type='SCRIPTED', executor='scripted', env=os.environ))"  # noqa: E501
+START = "import os, sys; from schemas import failpoint; from workers.cli import run_worker; failpoint.arm(os.environ); sys.exit(run_worker(device=sys.argv[1], type='SCRIPTED', executor='scripted', env=os.environ))"  # noqa: E501
 
 
 @contextmanager
@@ -215,6 +216,8 @@ def window(session: str, number: int, *payloads: dict[str, Any], run: int = 1) -
 def fresh_stack(url: str, folder: Path) -> Iterator[Stack]:
     stack = Stack(url, folder)
     stack.redis.flushall()
+    # No worker of a former test is alive: none has to wait for its lease.
+    stack.redis.set(since_key(stack.redis.info("server")["run_id"]), 0)
     try:
         yield stack
     finally:

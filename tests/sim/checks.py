@@ -75,6 +75,15 @@ def every_done_job_has_the_result_of_its_run(world: World) -> None:
             raise Violation(f"(5) job {job} has {result}, its device says {ran}")
 
 
+def what_a_journal_knows_is_not_run_again(world: World) -> None:
+    """Of the device that is alone: its one journal answers for all of its runs."""
+    node = world.workers[-1].node
+    for one in world.floor.history:
+        known = {run for job, run in node.ended if job == one.job and run < one.run}
+        if one.device == node.device and known and one.job not in world.revived:
+            raise Violation(f"(5) {one} although run {max(known)} had ended")
+
+
 def every_move_is_legal(world: World) -> None:
     of_batch: defaultdict[str, list[Event]] = defaultdict(list)
     of_job: defaultdict[str, list[Event]] = defaultdict(list)
@@ -119,6 +128,7 @@ RULES: Final[tuple[Callable[[World], None], ...]] = (
     a_batch_has_its_device_for_itself,
     jobs_begin_in_order,
     every_done_job_has_the_result_of_its_run,
+    what_a_journal_knows_is_not_run_again,
     every_move_is_legal,
     only_the_idle_time_out,
 )

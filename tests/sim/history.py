@@ -14,9 +14,8 @@ ROUNDS: Final = 80
 ROUND_S: Final = 2.5
 
 
-def run(steps: Sequence[Step]) -> World:
+def play(world: World, steps: Sequence[Step]) -> None:
     """Raises `Violation`."""
-    world = World()
     for step in steps:
         script.play(world, step)
     world.heal()
@@ -25,16 +24,23 @@ def run(steps: Sequence[Step]) -> World:
         if world.is_over():
             break
     check(world)
-    return world
+
+
+def judge(steps: Sequence[Step]) -> tuple[str | None, int]:
+    """What is wrong with this history, None when nothing is; and how many steps it had, with those
+    to its end. A service that falls over is wrong, too."""
+    world = World()
+    try:
+        play(world, steps)
+    except Violation as wrong:
+        return str(wrong), len(steps) + world.steps
+    except Exception as wrong:
+        return repr(wrong), len(steps) + world.steps
+    return None, len(steps) + world.steps
 
 
 def verdict(steps: Sequence[Step]) -> str | None:
-    """What is wrong with this history; None when nothing is."""
-    try:
-        run(steps)
-    except Violation as violation:
-        return str(violation)
-    return None
+    return judge(steps)[0]
 
 
 def shrink(steps: Sequence[Step]) -> list[Step]:

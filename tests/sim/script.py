@@ -90,7 +90,7 @@ def submit(world: World, x: float) -> None:
     lanes = 2 if kind == 0 and x > 0.7 else 1
     number = next(world.numbers)
     new = NewBatch(
-        id=cast(UUID, f"b{number}"),
+        id=world.ids(number),
         project_id=PROJECT,
         user_id=None,
         parent_id=None,
@@ -247,6 +247,15 @@ def overtake(world: World, x: float) -> None:
     world.meanwhile = 1 + int(x * 12)
 
 
+def intrude(world: World, x: float) -> None:
+    """A user's call comes between two transactions of a service."""
+    which, x = _pick(x, len(CALLS))
+    after, x = _pick(x, 6)
+    world.intruder = lambda: CALLS[which](world, x)
+    world.intruder_after = after
+
+
+CALLS: Final = (append, shut, drop_job, drop_batch, bring_back, control)
 TROUBLES: Final = ("refused", "died before", "died after", "answer lost", "died between")
 
 _DEEDS: Final[list[tuple[Callable[[World, float], None], float]]] = [
@@ -273,6 +282,7 @@ _DEEDS: Final[list[tuple[Callable[[World, float], None], float]]] = [
     (mislead, 0.3),
     (trouble, 1.2),
     (overtake, 1.0),
+    (intrude, 1.5),
 ]
 DEEDS: Final = {deed.__name__: deed for deed, _ in _DEEDS}
 KINDS: Final = tuple(DEEDS)

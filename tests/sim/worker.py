@@ -5,20 +5,19 @@ there the process can be killed or frozen, and everybody else goes on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
 from greenlet import greenlet
 
-from schemas.task import Beat, Began, Hello, Lost, Result, Settle, Window
+from schemas.task import Beat, Began, Hello, Result, Settle, Window
 from tests.sim import device
 from tests.sim.broker import Broker
 from tests.sim.device import Floor
+from tests.sim.journal import MemoryJournal, Node
 from workers.execute import Execution, Holding, Shift
 from workers.executors.base import Work
 from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
-from workers.journal import AlreadyBegan, Journal, JournalError
-from workers.journal import Ending as Ended
+from workers.journal import Journal
 from workers.permits import PermitsUnreachable
 
 LEASE_S: Final = 6.0
@@ -26,27 +25,6 @@ BEAT_TTL_S: Final = 4.0
 PREFETCH: Final = 2
 GREET_AGAIN_S: Final = 5.0
 NEVER: Final = float("inf")
-
-
-@dataclass
-class Node:
-    """A machine with a journal on its disk; outlives its workers."""
-
-    journal: str
-    device: str
-    type: str
-    runs: dict[tuple[str, int], "Entry"] = field(default_factory=dict)
-    session: str | None = None
-    full: bool = False
-
-
-@dataclass
-class Entry:
-    window: int
-    fence: int
-    began_at: float
-    outcome: Ended | None = None
-    acked: bool = False
 
 
 class SimBeat(NamedTuple):
@@ -57,53 +35,6 @@ class SimBeat(NamedTuple):
     journal: str
     window: int | None
     idle_s: float
-
-
-class MemoryJournal:
-    """As `workers.journal.Journal`, for one process."""
-
-    def __init__(self, node: Node) -> None:
-        self.id = node.journal
-        self._node = node
-        self._live: set[tuple[str, int]] = set()
-        self._unsaved: dict[tuple[str, int], Ended] = {}
-
-    def began(self, job: str, run: int, *, batch: str, window: int, fence: int, at: float) -> None:
-        if self._node.full:
-            raise JournalError("the disk is full")
-        if (job, run) in self._node.runs:
-            raise AlreadyBegan(job)
-        self._node.runs[job, run] = Entry(window, fence, at)
-        self._live.add((job, run))
-
-    def finished(self, outcome: Ended, *, at: float) -> None:
-        key = (outcome.job, outcome.run)
-        self._live.discard(key)
-        if self._node.full:
-            self._unsaved[key] = outcome
-        else:
-            self._node.runs[key].outcome = outcome
-
-    def find(self, job: str, run: int) -> Ended | None:
-        if (job, run) in self._unsaved:
-            return self._unsaved[job, run]
-        entry = self._node.runs.get((job, run))
-        if entry is None:
-            return None
-        return entry.outcome or Lost(job=job, run=run, began_at=entry.began_at)
-
-    def unacknowledged(self) -> list[Ended]:
-        return [
-            self._unsaved.get(key) or entry.outcome or Lost(job=key[0], run=key[1])
-            for key, entry in self._node.runs.items()
-            if not entry.acked and key not in self._live
-        ]
-
-    def settled_below(self, window: int) -> None:
-        for key, entry in self._node.runs.items():
-            if not entry.acked and entry.window < window:
-                entry.acked, entry.outcome = True, None
-                self._unsaved.pop(key, None)
 
 
 class SimHolding(Holding):
@@ -250,7 +181,7 @@ class SimWorker:
     def renew(self) -> None:
         assert self.session is not None
         now = self.broker.now
-        if now > self.renewed_at + LEASE_S:
+        if now > self.leash():
             self.cuts += 1
         self.renewed_at = now
         window, idle_s = self.holding.look()
@@ -299,14 +230,18 @@ class SimWorker:
 
     def is_cut(self) -> bool:
         """Whether the leash has killed the executor that was ready."""
-        return self.cuts > self.warm_since or self.broker.now > self.renewed_at + LEASE_S
+        return self.cuts > self.warm_since or self.broker.now > self.leash()
+
+    def leash(self) -> float:
+        """When its executor is killed unless the session is renewed before."""
+        return self.renewed_at + LEASE_S
 
     def on_device(self, work: Work, tick: Tick) -> Ending:
         now = self.broker.now
         until = now + work.payload["s"]
         fence = self.node.runs[work.job, work.run].fence
         began = device.Began(now, self.node.device, work.batch, work.job, work.run, fence)
-        self.floor.begin(began, until, lambda: self.renewed_at + LEASE_S)
+        self.floor.begin(began, until, self.leash)
         how: Ending = Broke("it failed") if work.payload["fails"] else Returned(b"{}")
         self.waits_until = until
         while self.broker.now < until:
@@ -314,7 +249,7 @@ class SimWorker:
             if self.is_cut() or tick():
                 how = Stopped()
                 break
-        self.floor.end(self.node.device, work.job, work.run, type(how).__name__)
+        self.floor.end(self.node.device, work.job, work.run, type(how).__name__, self.broker.now)
         self.give_way()
         return how
 

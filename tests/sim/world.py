@@ -22,14 +22,15 @@ from orchestrator.services.settle import began, settle
 from orchestrator.services.sweep import sweep
 from tests.sim.broker import Broker, Message, NoStreams, SimChains, SimPermits
 from tests.sim.device import Floor
+from tests.sim.journal import Node
 from tests.sim.memory import START, MemoryTransaction, OnCommit, Rows
 from tests.sim.memory_batches import Batches, Jobs
 from tests.sim.memory_devices import Devices, Windows
 from tests.sim.memory_moves import Moves, Watch
-from tests.sim.worker import LEASE_S, Node, SimWorker
+from tests.sim.worker import LEASE_S, SimWorker
 
 SETTINGS: Final = Settings(database_url="", broker_url="", lease_s=LEASE_S, idle_timeout_s=3)
-PROJECT: Final = cast(UUID, "project")
+PROJECT: Final = UUID(int=1)
 NO_PHYSICS: Final = Physics()
 PORTS: Final[dict[str, Any]] = {
     "batches": Batches(),
@@ -50,6 +51,8 @@ class SimCore(Core):
 
     def transaction(self) -> MemoryTransaction:
         world = self.world
+        if world.intruder is not None:
+            world.let_in()
         if not world.database_up:
             raise Unavailable("the database does not answer")
         return MemoryTransaction(world.rows, world.commit)
@@ -58,14 +61,18 @@ class SimCore(Core):
 class World:
     """Two devices of a pool, the first with a standby on another node, and one device alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Callable[[int], Any] = "b{}".format) -> None:
+        self.ids = ids
         self.broker = Broker()
         self.rows = Rows(lambda: START + timedelta(seconds=self.broker.now))
         self.floor = Floor()
         self.database_up = True
         self.trouble: str | None = None
         self.in_trouble = 0
+        self.intruder: Callable[[], None] | None = None
+        self.intruder_after = 0
         self.numbers = count(1)
+        self.rounds = self.steps = 0
         self.revived: set[str] = set()
         self.commit: OnCommit = Commit(self)
         self.core = self._core()
@@ -95,6 +102,13 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         self.broker.now += seconds
+
+    def let_in(self) -> None:
+        """Somebody else's transaction comes between two of one service."""
+        self.intruder_after -= 1
+        if self.intruder is not None and self.intruder_after < 0:
+            intruder, self.intruder = self.intruder, None
+            intruder()
 
     def others_go_on(self) -> None:
         """Workers do not wait for a transaction of the orchestrator."""
@@ -142,7 +156,7 @@ class World:
     def heal(self) -> None:
         self.database_up = self.broker.up = True
         self.broker.forgetful = False
-        self.trouble, self.meanwhile = None, 0
+        self.trouble, self.intruder, self.meanwhile = None, None, 0
         for worker in self.workers:
             worker.frozen_until = worker.deaf_until = 0.0
             worker.node.full = False
@@ -153,9 +167,9 @@ class World:
         """Everybody gets to do what there is to do, once."""
         for worker in self.workers:
             worker.tick()
-        while self.broker.control:
-            self.handle(self.broker.control.pop(0))
+        self.handle_all()
         self.look_around()
+        self.steps += len(self.workers) + 1
         busy = True
         while busy:
             busy = False
@@ -164,10 +178,17 @@ class World:
                     if not worker.step() or worker.waits():
                         break
                     busy = True
-            while self.broker.control:
-                busy = True
-                self.handle(self.broker.control.pop(0))
+                    self.steps += 1
+            busy = self.handle_all() or busy
+        self.rounds += 1
         self.pass_time(seconds)
+
+    def handle_all(self) -> bool:
+        some = bool(self.broker.control)
+        while self.broker.control:
+            self.steps += 1
+            self.handle(self.broker.control.pop(0))
+        return some
 
     def is_over(self) -> bool:
         return all(row.status in BATCH_ENDS for row in self.rows.batches.values()) and not any(
