@@ -102,7 +102,7 @@ _CONTENT: Final = f"""
 SEATS: Final = """
     SELECT device_id, CAST(detail ->> 'fence' AS bigint) AS fence, batch_id, min(id) AS event,
         min(at) AS at
-    FROM event WHERE kind IN ('admitted', 'seated') AND job_id IS NULL AND device_id IS NOT NULL
+    FROM event WHERE kind IN ('admitted', 'joined') AND job_id IS NULL AND device_id IS NOT NULL
         AND detail ->> 'fence' IS NOT NULL
     GROUP BY device_id, fence, batch_id
 """

@@ -84,6 +84,15 @@ def what_a_journal_knows_is_not_run_again(world: World) -> None:
             raise Violation(f"(5) {one} although run {max(known)} had ended")
 
 
+def what_must_not_be_tried_again_is_not(world: World) -> None:
+    """Where `on_lost` is fail, a job begins at most once, unless its batch is revived."""
+    begun: set[str] = set()
+    for one in world.floor.history if world.rows.on_lost == "fail" else []:
+        if one.job in begun and one.job not in world.revived:
+            raise Violation(f"(5) {one} although it may have begun before, and on_lost is fail")
+        begun.add(one.job)
+
+
 def every_move_is_legal(world: World) -> None:
     of_batch: defaultdict[str, list[Event]] = defaultdict(list)
     of_job: defaultdict[str, list[Event]] = defaultdict(list)
@@ -129,6 +138,7 @@ RULES: Final[tuple[Callable[[World], None], ...]] = (
     jobs_begin_in_order,
     every_done_job_has_the_result_of_its_run,
     what_a_journal_knows_is_not_run_again,
+    what_must_not_be_tried_again_is_not,
     every_move_is_legal,
     only_the_idle_time_out,
 )

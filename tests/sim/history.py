@@ -15,7 +15,9 @@ ROUND_S: Final = 2.5
 
 
 def play(world: World, steps: Sequence[Step]) -> None:
-    """Raises `Violation`."""
+    """Raises `Violation`. In one history of four nothing that was lost may be tried again."""
+    if steps and steps[0].x > 0.75:
+        world.rows.on_lost = "fail"
     for step in steps:
         script.play(world, step)
     world.heal()

@@ -59,6 +59,7 @@ class Rows:
     """The tables. Rows are never changed, only replaced, so that whoever read one keeps it."""
 
     now: Callable[[], datetime]
+    on_lost: str | None = None
     batches: dict[UUID, BatchRow] = field(default_factory=dict)
     limits: dict[UUID, float | None] = field(default_factory=dict)
     devices: dict[int, DeviceRow] = field(default_factory=dict)

@@ -79,7 +79,7 @@ class Devices:
             fence=0,
             yielding=False,
             window_size=1,
-            on_lost=None,
+            on_lost=rows_of(tx).on_lost,
         )
         rows_of(tx).put(rows, new.id, new)
 

@@ -86,13 +86,14 @@ def _staged(row: "Row[Any] | Job") -> tuple[Any, ...]:
     return row.id, row.run, row.ordinal, row.payload, row.window_id
 
 
-def replay(core: Core, tape: Sequence[Taken]) -> Names:
+def replay(core: Core, tape: Sequence[Taken], on_lost: str | None = None) -> Names:
     """On an empty database. Raises `Differs`."""
     with core.transaction() as tx:
         tx.connection.execute(text("ALTER SEQUENCE window_id_seq RESTART"))
         tx.connection.execute(text("ALTER SEQUENCE device_id_seq RESTART"))
         for name in TYPES:
             catalog.meet(tx, name, "sim")
+        tx.connection.execute(text("UPDATE device_type SET on_lost = :it"), {"it": on_lost})
     names = Names()
     for taken in tape:
         with suppress(Undone), core.transaction() as tx:

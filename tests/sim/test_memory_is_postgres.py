@@ -20,7 +20,7 @@ def test_postgres_tells_what_the_memory_told(core: Core, seed: int) -> None:
     world = World(ids=lambda number: UUID(int=number))
     tape = record(world)
     history.play(world, script.write(seed))
-    names = replay(core, tape)
+    names = replay(core, tape, world.rows.on_lost)
     compare(core, names, world.rows)
 
 

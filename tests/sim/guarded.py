@@ -1,0 +1,144 @@
+"""Guards of the engine, each with a history that goes wrong without it.
+
+A history is a few steps, `kind x after`; it was found by searching seeds with the guard taken out,
+and shrunk. `python -m tests.sim.guarded` finds them again when the code has moved on.
+"""
+
+import importlib
+import sys
+from typing import Final, NamedTuple
+
+from tests.sim import history, script
+from tests.sim.guards import without
+from tests.sim.script import Step
+
+SEEDS: Final = 3000
+
+
+class Guard(NamedTuple):
+    """`text` in the source of `module`, and what stands there when it is taken out."""
+
+    name: str
+    module: str
+    text: str
+    instead: str
+
+
+GUARDS: Final = (
+    Guard(
+        "a run that is not the current one is late",
+        "orchestrator.services.outcomes",
+        "job is None or job.run != outcome.run",
+        "job is None",
+    ),
+    Guard(
+        "what nobody wants any more is not tried again",
+        "orchestrator.services.outcomes",
+        "unwanted=_unwanted(job, touched[job.batch_id])",
+        "unwanted=False",
+    ),
+    Guard(
+        "a batch that is over takes no jobs",
+        "orchestrator.services.append",
+        "if row.status in BATCH_ENDS:",
+        "if False:",
+    ),
+    Guard(
+        "a batch leaves its device when nothing of it is on its way",
+        "orchestrator.domain.seat",
+        "return Step.WAIT if seat.in_flight else leaving",
+        "return leaving",
+    ),
+    Guard(
+        "only what is idle now times out",
+        "orchestrator.services.sweep",
+        "row is None or not is_idle(row.open, row.jobs_left, row.idle_deadline, tx.at)",
+        "row is None",
+    ),
+    Guard(
+        "who takes the permit begins",
+        "workers.execute",
+        "gone = not self.permits.take(task.job, task.run)",
+        "gone = False",
+    ),
+    Guard(
+        "the journal answers for what it knows",
+        "workers.execute",
+        "if known := self.journal.find(task.job, task.run):",
+        "if known := None:",
+    ),
+    Guard(
+        "a window waits for the one before it",
+        "workers.execute",
+        "stuck = window.after is not None and window.after != self.served",
+        "stuck = False",
+    ),
+    Guard(
+        "an executor dies with its lease",
+        "tests.sim.worker",
+        "return self.renewed_at + LEASE_S",
+        "return NEVER",
+    ),
+    Guard(
+        "a worker says hello until it is heard",
+        "tests.sim.worker",
+        "return not met and",
+        "return False and",
+    ),
+    Guard(
+        "after Redis forgot, a lease is waited for",
+        "tests.sim.worker",
+        "free = self.broker.remembers_for() > LEASE_S if holder is None else False",
+        "free = holder is None",
+    ),
+    Guard(
+        "a run that was given up is not shown as running",
+        "tests.sim.memory_moves",
+        "row.run != run or row.window_id is None",
+        "row.run != run",
+    ),
+    Guard(
+        "a batch moves only from where the move begins",
+        "tests.sim.memory_moves",
+        "row is None or row.status not in move.sources",
+        "row is None",
+    ),
+    Guard(
+        "a job moves only from where the move begins",
+        "tests.sim.memory_moves",
+        "for job in named(rows, jobs) if job.status in move.sources]",
+        "for job in named(rows, jobs)]",
+    ),
+)
+
+
+def read(text: str) -> list[Step]:
+    words = (part.split() for part in text.split("|"))
+    return [Step(kind, float(x), float(after)) for kind, x, after in words]
+
+
+def written(steps: list[Step]) -> str:
+    return "|".join(f"{step.kind} {step.x!r} {step.after!r}" for step in steps)
+
+
+def find(guard: Guard) -> str | None:
+    """The smallest history found that goes wrong without this guard."""
+    with without(importlib.import_module(guard.module), guard.text, guard.instead):
+        for seed in range(SEEDS):
+            if history.verdict(script.write(seed)):
+                return written(history.shrink(script.write(seed)))
+    return None
+
+
+def main() -> int:
+    history.listen()
+    missed = 0
+    for guard in GUARDS:
+        found = find(guard)
+        missed += found is None
+        print(f"{guard.name}\t{found or ''}", flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
