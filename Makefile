@@ -14,7 +14,7 @@ SOURCES := orchestrator workers schemas client/holdfast tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check chaos nightly bench up lock clean
+.PHONY: help env demo test check sim chaos nightly bench up lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ check: env ## lint, format, types, import rules, budgets, drawings
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/unit/test_repository.py
 	$(BIN)/python -m orchestrator.domain.draw --check
+
+sim: env ## simulated histories of the whole plane: SEEDS=1000000
+	@$(BIN)/python -m tests.sim --seeds $(or $(SEEDS),1000000)
 
 chaos: env ## faults on a real stack: SEED=1 MINUTES=3 JOBS=10000
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),3) --jobs $(or $(JOBS),10000)

@@ -47,6 +47,14 @@ class Packer(Protocol):
     def pack(self, job: str, run: int, text: bytes) -> Result: ...
 
 
+class _NotWritten(Exception):
+    """The journal refused. `gone`: the permit of the run had been taken by then."""
+
+    def __init__(self, why: str, *, gone: bool) -> None:
+        super().__init__(why)
+        self.gone = gone
+
+
 class Holding:
     """Which window this worker holds: what the heartbeat tells the other side."""
 
@@ -115,6 +123,10 @@ class Execution:
                 logger.warning("window %d: nothing more begins: %s", window.window, error)
                 outcomes.append(_skipped(task))
                 stuck = True
+            except _NotWritten as refused:
+                # Else a disk that has room again would let the next job overtake this one.
+                outcomes.append(self._not_begun(task, refused))
+                stuck = True
         self.served = window.window if all(map(_is_over, outcomes)) else None
         failpoint.reach("worker.finished")
         return Settle(
@@ -134,7 +146,7 @@ class Execution:
                 return _skipped(task)
             gone = not self.permits.take(task.job, task.run)
         except JournalError as error:
-            return self._not_begun(task, error, gone=False)
+            raise _NotWritten(str(error), gone=False) from error
         if gone:
             return _skipped(task, gone=True)
         failpoint.reach("worker.permitted")
@@ -143,13 +155,13 @@ class Execution:
         except AlreadyBegan:
             return Lost(job=task.job, run=task.run)
         except JournalError as error:
-            return self._not_begun(task, error, gone=True)
+            raise _NotWritten(str(error), gone=True) from error
 
-    def _not_begun(self, task: JobTask, error: JournalError, *, gone: bool) -> Skipped:
+    def _not_begun(self, task: JobTask, refused: "_NotWritten") -> Skipped:
         """Nothing is put on a device that could not say afterwards that it was there."""
-        logger.error("job %s run %d not begun: journal: %s", task.job, task.run, error)
+        logger.error("job %s run %d not begun: journal: %s", task.job, task.run, refused)
         self.pause(JOURNAL_PAUSE_S)
-        return _skipped(task, gone=gone)
+        return _skipped(task, gone=refused.gone)
 
     def _may_begin(self, window: Window) -> bool:
         def over() -> bool:

@@ -26,21 +26,24 @@ the whole of it somebody else may begin."""
 _LOST, _OURS, _RETAKEN, _UNMET = 0, 1, 2, 3
 _GREET_AGAIN_S: Final = 5.0
 
-# KEYS: session, beat, met. ARGV: our session, lease in ms, beat, life of the beat in ms.
+# KEYS: session, beat, met. ARGV: our session, lease in ms, beat, life of the beat in ms, and when,
+# by the clock of Redis in ms, it was last renewed: a key that is gone is ours within a lease only.
 _RENEW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local holder = redis.call('GET', KEYS[1])
 local verdict = 1
 if holder == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
-elseif not holder then
+elseif not holder and now - ARGV[5] <= tonumber(ARGV[2]) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   verdict = 2
 else
-  return 0
+  return {0, now}
 end
 redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
-if verdict == 1 and redis.call('GET', KEYS[3]) ~= ARGV[1] then return 3 end
-return verdict
+if verdict == 1 and redis.call('GET', KEYS[3]) ~= ARGV[1] then verdict = 3 end
+return {verdict, now}
 """
 
 # KEYS: session. ARGV: the session it must still hold, ours, lease in ms.
@@ -80,6 +83,7 @@ class SessionLock:
         self._lease_s = lease_s
         self._leash = leash
         self._renewed_at = 0.0
+        self._renewed_by_redis_ms = 0
         self._session: str | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -217,15 +221,17 @@ class SessionLock:
             int(self._lease_s * 1000),
             beat.model_dump_json(),
             BEAT_TTL_MS,
+            self._renewed_by_redis_ms,
         ]
         try:
-            verdict = int(self._renew(keys=self._keys, args=args))
+            verdict, now_ms = self._renew(keys=self._keys, args=args)
         except (redis.RedisError, OSError) as error:
             logger.warning("no heartbeat: %s", error)
             return None
         if verdict != _LOST:
+            self._renewed_by_redis_ms = int(now_ms)
             self._count_from(asked_at)
-        return verdict
+        return int(verdict)
 
     def _count_from(self, asked_at: float) -> None:
         # First the leash: nobody may count on a lease that it has not heard of.

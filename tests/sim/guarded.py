@@ -1,11 +1,14 @@
 """Guards of the engine, each with a history that goes wrong without it.
 
 A history is a few steps, `kind x after`; it was found by searching seeds with the guard taken out,
-and shrunk. `python -m tests.sim.guarded` finds them again when the code has moved on.
+and shrunk. When the code has moved on, they are found again by
+
+    python -m tests.sim.guarded > tests/sim/histories.tsv
 """
 
 import importlib
 import sys
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.sim import history, script
@@ -13,6 +16,7 @@ from tests.sim.guards import without
 from tests.sim.script import Step
 
 SEEDS: Final = 3000
+HISTORIES: Final = Path(__file__).with_name("histories.tsv")
 
 
 class Guard(NamedTuple):
@@ -118,15 +122,22 @@ def read(text: str) -> list[Step]:
 
 
 def written(steps: list[Step]) -> str:
-    return "|".join(f"{step.kind} {step.x!r} {step.after!r}" for step in steps)
+    return "|".join(f"{step.kind} {min(step.x, 0.9999):.4f} {step.after:g}" for step in steps)
+
+
+def histories() -> dict[str, list[Step]]:
+    """By the name of the guard."""
+    lines = HISTORIES.read_text().splitlines()
+    return {name: read(steps) for name, steps in (line.split("\t") for line in lines)}
 
 
 def find(guard: Guard) -> str | None:
     """The smallest history found that goes wrong without this guard."""
     with without(importlib.import_module(guard.module), guard.text, guard.instead):
         for seed in range(SEEDS):
-            if history.verdict(script.write(seed)):
-                return written(history.shrink(script.write(seed)))
+            steps = read(written(script.write(seed)))
+            if history.verdict(steps):
+                return written(history.shrink(steps))
     return None
 
 

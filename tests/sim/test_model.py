@@ -1,41 +1,30 @@
 """The engine against a model of what a user sees, whatever is done in whatever order."""
 
-from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
-from orchestrator.domain import outcome, seat
 from orchestrator.errors import Conflict
 from orchestrator.services import (
-    advance,
     cancel,
     close,
-    hello,
-    outcomes,
-    place,
     revive,
-    silence,
-    sweep,
 )
-from orchestrator.services import settle as settling
 from orchestrator.services.append import add, open_batch
 from orchestrator.services.device import pause, resume
 from orchestrator.services.submit import accept
 from orchestrator.store.batches import NewBatch
 from orchestrator.store.jobs import NewJob
 from schemas.job import JobFilter
-from tests.sim.guards import without
+from schemas.task import Began
 from tests.sim.model import Model, OnDevice
 from tests.sim.worker import NEVER, Node, SimWorker
 from tests.sim.world import PROJECT, World
@@ -55,6 +44,7 @@ class Hand(SimWorker):
     word: Ending | None = None
     at: tuple[str, int] | None = None
     gated = False
+    mute = False
 
     def boot(self) -> None:
         super().boot()
@@ -74,6 +64,10 @@ class Hand(SimWorker):
             self.give_way()
         self.at = None
         return self.word or Stopped()
+
+    def tell(self, began: Began) -> None:
+        if not self.mute:
+            super().tell(began)
 
     def waits(self) -> bool:
         return self.gated or self.at is not None
@@ -174,7 +168,8 @@ class Plane(RuleBasedStateMachine):
     @precondition(lambda self: self.model.next_job() is not None)
     @rule(told=st.booleans())
     def begin(self, told: bool) -> None:
-        self.worker.may_begin = True
+        """Not `told`: what it says of it is lost."""
+        self.worker.may_begin, self.worker.mute = True, not told
         for _ in range(LONG):
             self.go_on(1)
             if self.worker.at is not None:
@@ -182,9 +177,6 @@ class Plane(RuleBasedStateMachine):
         expected = self.model.next_job()
         assert expected is not None
         assert self.on_device() == expected
-        self.worker.step()
-        if not told:
-            self.world.broker.control.clear()
         self.model.begin(expected, told=told)
         self.go_on()
 

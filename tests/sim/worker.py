@@ -160,7 +160,7 @@ class SimWorker:
             free = self.broker.remembers_for() > LEASE_S if holder is None else False
             if free or (holder is not None and holder == self.node.session):
                 self.seize()
-        elif holder in (None, self.session):
+        elif holder == self.session or (holder is None and self.broker.now <= self.leash()):
             self.hello_due = self.hello_due or holder is None or self.is_unheard()
             self.renew()
         else:

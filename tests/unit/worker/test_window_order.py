@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.worker.test_execute import Bench, skipped
+from workers.journal import JournalError
 
 
 @pytest.fixture
@@ -25,3 +26,18 @@ def test_nothing_is_begun_behind_a_window_that_lost_a_permit(bench: Bench) -> No
     bench.permits.gone = {"a"}
     bench.run("a", number=1)
     assert bench.run("b", number=2, after=1) == skipped("b")
+
+
+def test_a_disk_that_has_room_again_lets_no_job_overtake_the_one_it_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 52 of the nemesis: jobs 16 to 76 of a window began before its jobs 13 to 15."""
+    began = bench.journal.began
+
+    def full_once(*_: object, **__: object) -> None:
+        monkeypatch.setattr(bench.journal, "began", began)
+        raise JournalError("disk full")
+
+    monkeypatch.setattr(bench.journal, "began", full_once)
+    assert bench.run("a", "b") == [*skipped("a", gone=True), *skipped("b")]
+    assert bench.child.ran == []
