@@ -17,9 +17,15 @@ from orchestrator.store.windows import InFlight
 
 def recall(core: Core, tx: Transaction, device: DeviceRow, flying: Sequence[InFlight]) -> None:
     """The device row is locked. Until these windows are settled nothing is staged behind them."""
+    if not flying:
+        return
     revoke(core, tx, flying)
-    for window in flying:
-        _send_again(core, tx, device, window)
+    asked = {window.id for window in flying}
+    left = core.windows.in_flight(tx, device.id)
+    for window in left:
+        if window.id in asked:
+            # The journal must not forget what the oldest one out there will ask it for.
+            _send_again(core, tx, device, window, settled_below=left[0].id)
 
 
 def revoke(core: Core, tx: Transaction, flying: Sequence[InFlight]) -> list[BatchRow]:
@@ -40,11 +46,13 @@ def revoke(core: Core, tx: Transaction, flying: Sequence[InFlight]) -> list[Batc
     return [batch for batch in found if batch is not None]
 
 
-def _send_again(core: Core, tx: Transaction, device: DeviceRow, window: InFlight) -> None:
+def _send_again(
+    core: Core, tx: Transaction, device: DeviceRow, window: InFlight, *, settled_below: int
+) -> None:
     batch = core.batches.lock(tx, window.batch_id)
-    left = core.windows.content(tx, window.id)
-    if batch is None or not left.jobs:
+    if batch is None:
         return
+    left = core.windows.content(tx, window.id)
     core.windows.mark_sent(tx, window.id, device.session or "")
-    message = message_of(core, tx, device, batch, left, settled_below=window.id, after=None)
+    message = message_of(core, tx, device, batch, left, settled_below=settled_below, after=None)
     tx.after_commit(lambda: core.chains.send(message))

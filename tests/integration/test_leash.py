@@ -5,6 +5,7 @@ import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from schemas.task import Done, JobTask, Lost, Outcome, Window
@@ -119,9 +120,11 @@ def test_a_worker_frozen_between_the_journal_and_the_device_begins_nothing(
     stack: Stack, log: Path
 ) -> None:
     worker = stack.worker(**LEASE, HOLDFAST_FAILPOINTS="worker.began=stop@1")
-    first = stack.wait_session()
+    stack.send(window(stack.wait_session(), 1, long_job(log)))
+    process = psutil.Process(worker.process.pid)
+    until(lambda: process.status() == psutil.STATUS_STOPPED, 20)
+    # Only now: a machine in a hurry may have lost its first executor to so short a lease.
     executor = executor_of(worker)
-    stack.send(window(first, 1, long_job(log)))
     until(lambda: not lives(executor), 20)
     worker.process.send_signal(signal.SIGCONT)
     assert isinstance(only(stack.settled(1).outcomes), Lost)

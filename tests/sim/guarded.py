@@ -15,7 +15,7 @@ from tests.sim import history, script
 from tests.sim.guards import without
 from tests.sim.script import Step
 
-SEEDS: Final = 3000
+SEEDS: Final = 200_000
 HISTORIES: Final = Path(__file__).with_name("histories.tsv")
 
 
@@ -76,6 +76,12 @@ GUARDS: Final = (
         "workers.execute",
         "stuck = window.after is not None and window.after != self.served",
         "stuck = False",
+    ),
+    Guard(
+        "a journal keeps what an older window may ask it for",
+        "orchestrator.services.recall",
+        "settled_below=left[0].id",
+        "settled_below=window.id",
     ),
     Guard(
         "an executor dies with its lease",

@@ -127,6 +127,8 @@ class Model:
         batch = self.batches[which]
         if batch.open and batch.status in ENDED:
             return False
+        if not batch.open:
+            return True
         batch.open = False
         batch.drain()
         self.go_on()

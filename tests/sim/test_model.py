@@ -187,16 +187,22 @@ class Plane(RuleBasedStateMachine):
         return OnDevice(list(self.world.rows.batches).index(job.batch_id), job.ordinal - 1)
 
     @precondition(lambda self: self.model.runs is not None and self.model.online)
-    @rule(well=st.booleans(), heard=st.booleans())
-    def finish(self, well: bool, heard: bool) -> None:
-        """Not `heard`: what it says of it is lost."""
+    @rule(well=st.booleans(), then=st.sampled_from(("it says so", "its word is lost", "it dies")))
+    def finish(self, well: bool, then: str) -> None:
         self.worker.word = Returned(b"{}") if well else Broke("it failed")
-        for _ in range(4):
+        self.worker.step()
+        if then == "it dies":
+            self.worker.boot()
+        elif then == "its word is lost" and not self.more_is_staged():
             self.worker.step()
-        if not heard:
             self.world.broker.control.clear()
         self.model.end("DONE" if well else "ERROR")
         self.go_on()
+
+    def more_is_staged(self) -> bool:
+        """Then what was lost is missed only when the device has nothing more to do."""
+        assert self.model.runs is not None
+        return "PENDING" in self.model.batches[self.model.runs.batch].jobs
 
     @precondition(lambda self: self.model.online)
     @rule()
