@@ -193,13 +193,13 @@ class Execution:
             # The journal may have kept us waiting. A worker that is frozen after this look finds
             # its executor killed by the leash.
             ours = self.shift.is_ours(window.session)
-            ending = self.child.run(work, watch.tick) if ours else Stopped()
+            ending = self.child.run(work, watch.tick) if ours else Stopped(ended=0.0)
         except Exception as error:
             logger.exception("job %s run %d broke its worker", task.job, task.run)
             ending = Broke(f"{type(error).__name__}: {error}")
         failpoint.reach("worker.ended")
         outcome = self._outcome(ending, watch)
-        self.journal.finished(outcome, at=self.clock())
+        self.journal.finished(outcome, at=self.clock(), mono=ending.ended)
         return outcome
 
     def _outcome(self, ending: Ending, watch: "_Watch") -> Done | Failed | Canceled | Lost:

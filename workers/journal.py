@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -117,20 +118,20 @@ class Journal:
                         " VALUES (?, ?, ?, ?, ?, ?)",
                         (job, run, batch, window, fence, at),
                     )
-                    self._witness.began((fence, batch, job, run, window), at=at)
+                    mono = self._witness.began((fence, batch, job, run, window), at=at)
             except sqlite3.IntegrityError as error:
                 raise AlreadyBegan(f"job {job} run {run}") from error
             except sqlite3.Error as error:
                 raise JournalError(str(error)) from error
-            self._live[job, run] = at
+            self._live[job, run] = mono
 
-    def finished(self, outcome: Ending, *, at: float) -> None:
-        """Kept in memory when the disk refuses, so that it is still re-sent by this process; and
-        written before whatever is written next."""
+    def finished(self, outcome: Ending, *, at: float, mono: float = inf) -> None:
+        """`mono`: when the device was free of it; taken as no sooner than it began, nor later than
+        now. Kept in memory when the disk refuses: this process re-sends it, and writes it next."""
         key = (outcome.job, outcome.run)
         with self._mutex:
-            self._live.pop(key, None)
-            self._unsaved[key] = _Unsaved(outcome, at, time.monotonic())
+            mono = min(max(mono, self._live.pop(key, mono)), time.monotonic())
+            self._unsaved[key] = _Unsaved(outcome, at, mono)
             try:
                 with self._transaction():
                     pass
@@ -216,7 +217,7 @@ class Journal:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for unsaved in self._unsaved.values():
-                self._save(unsaved)
+                self._save(*unsaved)
             yield
             self._db.execute("COMMIT")
         except BaseException:
@@ -233,8 +234,7 @@ class Journal:
         except sqlite3.Error:
             logger.exception("the journal's transaction could not be rolled back")
 
-    def _save(self, unsaved: _Unsaved) -> None:
-        outcome, at, mono = unsaved
+    def _save(self, outcome: Ending, at: float, mono: float) -> None:
         began = self._db.execute(
             "UPDATE runs SET ended_at = ?, outcome = ?"
             " WHERE job = ? AND run = ? AND ended_at IS NULL"
@@ -269,7 +269,7 @@ class Journal:
         return value
 
 
-def kept(outcome: Done | Failed | Canceled | Lost | Skipped) -> Ending:
+def kept(outcome: Ending | Skipped) -> Ending:
     """A journal holds what began; `Skipped` never did."""
     assert not isinstance(outcome, Skipped)
     return outcome

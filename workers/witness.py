@@ -41,9 +41,12 @@ class WitnessLog:
             self._append(Opened(self._next(), self._device, *self._opened))
             self._is_open = True
 
-    def began(self, of: Of, *, at: float) -> None:
+    def began(self, of: Of, *, at: float) -> float:
+        """Gives the time.monotonic() that it wrote down."""
         self.opened()
-        self._append(Began(self._next(), self._device, *of, at, time.monotonic()))
+        mono = time.monotonic()
+        self._append(Began(self._next(), self._device, *of, at, mono))
+        return mono
 
     def finished(
         self, of: Of, end: Done | Failed | Canceled | Lost, *, at: float, mono: float

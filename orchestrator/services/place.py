@@ -7,6 +7,7 @@ from orchestrator.domain.seat import may_preempt
 from orchestrator.services.advance import advance, take_step
 from orchestrator.services.core import Core
 from orchestrator.services.recall import revoke
+from orchestrator.store.batches import Seated
 from orchestrator.store.transaction import Transaction
 
 
@@ -36,21 +37,27 @@ def preempt(core: Core, device_type: str) -> None:
     priority that allows it, and of those the youngest. It leaves at its next job boundary; until
     then no other is asked."""
     with core.transaction() as tx:
-        if core.devices.any_yielding(tx, device_type):
+        candidates = core.batches.preemptible(tx, device_type)
+    for seated in candidates:
+        if not _goes_on(core, seated):
             return
-        for seated in core.batches.preemptible(tx, device_type):
-            device = core.devices.lock(tx, seated.device_id)
-            if device is None or device.seat != seated.batch_id:
-                continue
-            waiting = core.batches.top_priority(tx, device.type, device.name)
-            if not may_preempt(preemptible=True, running=seated.priority, waiting=waiting):
-                continue
-            core.devices.set_yielding(tx, device.id, True)
-            revoke(core, tx, core.windows.in_flight(tx, device.id))
-            yielding = core.devices.lock(tx, device.id)
-            if yielding is not None:
-                take_step(core, tx, yielding)
-            return
+
+
+def _goes_on(core: Core, seated: Seated) -> bool:
+    """Whether another one is still to be asked. Each has a transaction of its own: who locks one
+    device after another may meet somebody who comes the other way."""
+    with core.transaction() as tx:
+        device = core.devices.lock(tx, seated.device_id)
+        if device is None or core.devices.any_yielding(tx, device.type):
+            return False
+        waiting = core.batches.top_priority(tx, device.type, device.name)
+        outranked = may_preempt(preemptible=True, running=seated.priority, waiting=waiting)
+        if device.seat != seated.batch_id or not outranked:
+            return True
+        core.devices.set_yielding(tx, device.id, True)
+        revoke(core, tx, core.windows.in_flight(tx, device.id))
+        take_step(core, tx, device._replace(yielding=True))
+        return False
 
 
 def vacate(core: Core, tx: Transaction, device_ids: Iterable[int]) -> None:

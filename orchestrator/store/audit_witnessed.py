@@ -24,13 +24,14 @@ _OVERLAPS: Final = """
         FROM run WINDOW mine AS (PARTITION BY device, boot ORDER BY mono, log, seq)
     ) WHERE mono < before_ended_mono OR fence < before_fence
 """
+# Not `ended_at`, when it was written: a worker that stood still writes long after the end.
 _ACROSS_NODES: Final = """
     SELECT device, fence, batch, job, run, at, before_fence, before_job, before_run,
         before_ended_at
     FROM (
         SELECT *, lag(boot) OVER mine AS before_boot, lag(fence) OVER mine AS before_fence,
             lag(job) OVER mine AS before_job, lag(run) OVER mine AS before_run,
-            lag(at) OVER mine AS before_at, lag(ended_at) OVER mine AS before_ended_at
+            lag(at) OVER mine AS before_at, lag(at + ended_mono - mono) OVER mine AS before_ended_at
         FROM run
         WHERE device IN (SELECT device FROM run GROUP BY device HAVING min(boot) <> max(boot))
         WINDOW mine AS (PARTITION BY device ORDER BY at, log, seq)
@@ -44,24 +45,28 @@ _SEATS: Final = """
     JOIN batch ON batch.id = witnessed.batch
     LEFT JOIN seat ON seat.device = witnessed.device AND seat.fence = witnessed.fence
     WHERE witnessed.at < :horizon
-        AND (seat.batch <> witnessed.batch OR (seat.batch IS NULL AND batch.lanes = 1))
+        AND seat.batch IS NOT witnessed.batch
 """
-# Windows of one batch are numbered in the order in which they were staged, whatever the device;
-# within a journal it counts what really began first.
+# Of each job only its first beginning in a life of its batch: one that was lost may begin again
+# after later ones. Windows of one batch are numbered in the order in which they were staged,
+# whatever the device; within a journal it counts what really began first.
 _ORDER: Final = """
     SELECT batch, device, fence, "window", job, run, ordinal, before_in_journal, before_in_windows
     FROM (
-        SELECT run.*, job.ordinal,
+        SELECT *,
+            lag(ordinal) OVER (PARTITION BY batch, life, log ORDER BY seq) AS before_in_journal,
             lag(ordinal) OVER (
-                PARTITION BY run.batch, COALESCE(life, 0), log ORDER BY seq
-            ) AS before_in_journal,
-            lag(ordinal) OVER (
-                PARTITION BY run.batch, COALESCE(life, 0) ORDER BY "window", log, seq
+                PARTITION BY batch, life ORDER BY "window", log, seq
             ) AS before_in_windows
-        FROM run JOIN job ON job.id = run.job
-        JOIN batch ON batch.id = run.batch AND batch.lanes = 1
-        LEFT JOIN seat ON seat.device = run.device AND seat.fence = run.fence
-            AND seat.batch = run.batch
+        FROM (
+            SELECT run.*, job.ordinal, COALESCE(seat.life, 0) AS life, row_number() OVER (
+                PARTITION BY run.job, COALESCE(seat.life, 0) ORDER BY run.run, "window", log, seq
+            ) AS nth
+            FROM run JOIN job ON job.id = run.job
+            JOIN batch ON batch.id = run.batch AND batch.lanes = 1
+            LEFT JOIN seat ON seat.device = run.device AND seat.fence = run.fence
+                AND seat.batch = run.batch
+        ) WHERE nth = 1
     ) WHERE ordinal < before_in_journal OR ordinal < before_in_windows
 """
 _TWICE: Final = """

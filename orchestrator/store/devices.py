@@ -232,8 +232,15 @@ def log(
     )
 
 
+# In one order, as every statement that locks more than one device.
 _HEARD: Final = text(
-    "UPDATE device SET heard_at = :at WHERE id = ANY(:devices) AND online AND heard_at < :at - :lag"
+    """
+    WITH due AS (
+        SELECT id FROM device WHERE id = ANY(:devices) AND online AND heard_at < :at - :lag
+        ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE device SET heard_at = :at FROM due WHERE device.id = due.id
+    """
 )
 
 

@@ -137,11 +137,14 @@ def devices(tx: Transaction) -> list[Watched]:
 _READ: Final = text(
     """
     WITH before AS (SELECT beats_read_at FROM watch WHERE id = 1),
-    restarted AS (
-        UPDATE device SET heard_at = :at
+    due AS (
+        SELECT id FROM device
         WHERE online AND (:restart OR NOT EXISTS (
             SELECT 1 FROM before WHERE beats_read_at > :at - interval '5 seconds'
         ))
+        ORDER BY id FOR NO KEY UPDATE
+    ), restarted AS (
+        UPDATE device SET heard_at = :at FROM due WHERE device.id = due.id
     )
     INSERT INTO watch (id, beats_read_at) VALUES (1, :at)
     ON CONFLICT (id) DO UPDATE SET beats_read_at = excluded.beats_read_at

@@ -47,7 +47,7 @@ class MemoryJournal:
         self._node.runs[job, run] = Entry(window, fence, at)
         self._live.add((job, run))
 
-    def finished(self, outcome: Ended, *, at: float) -> None:
+    def finished(self, outcome: Ended, *, at: float, mono: float) -> None:
         key = (outcome.job, outcome.run)
         self._live.discard(key)
         if self._node.full:

@@ -1,76 +1,43 @@
 """The engine against a model of what a user sees, whatever is done in whatever order."""
 
+from types import ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
+from orchestrator.domain import seat
 from orchestrator.errors import Conflict
-from orchestrator.services import (
-    cancel,
-    close,
-    revive,
-)
+from orchestrator.services import advance, cancel, close, outcomes, place, revive, silence
+from orchestrator.services import settle as settling
 from orchestrator.services.append import add, open_batch
 from orchestrator.services.device import pause, resume
 from orchestrator.services.submit import accept
 from orchestrator.store.batches import NewBatch
 from orchestrator.store.jobs import NewJob
 from schemas.job import JobFilter
-from schemas.task import Began
+from tests.sim.guards import without
+from tests.sim.hand import Hand
+from tests.sim.journal import Node
+from tests.sim.memory import Job
 from tests.sim.model import Model, OnDevice
-from tests.sim.worker import NEVER, Node, SimWorker
+from tests.sim.worker import NEVER
 from tests.sim.world import PROJECT, World
-from workers.executors.base import Work
-from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
+from workers.executors.child import Broke, Returned
 
 IDLE_S: Final = 10_000.0
 A_WHILE: Final = 4
 """Rounds of a second: longer than a window may be held by nobody, shorter than a lease."""
 LONG: Final = 12
-
-
-class Hand(SimWorker):
-    """It begins a job when it is told to, and ends it as it is told to."""
-
-    may_begin = False
-    word: Ending | None = None
-    at: tuple[str, int] | None = None
-    gated = False
-    mute = False
-
-    def boot(self) -> None:
-        super().boot()
-        self.at = self.word = None
-        self.may_begin = self.gated = False
-
-    def ready(self, tick: Tick) -> bool:
-        self.gated = True
-        while not self.may_begin and not tick():
-            self.give_way()
-        self.gated = False
-        return super().ready(tick)
-
-    def on_device(self, work: Work, tick: Tick) -> Ending:
-        self.at, self.word, self.may_begin = (work.job, work.run), None, False
-        while self.word is None and not self.is_cut() and not tick():
-            self.give_way()
-        self.at = None
-        return self.word or Stopped()
-
-    def tell(self, began: Began) -> None:
-        if not self.mute:
-            super().tell(began)
-
-    def waits(self) -> bool:
-        return self.gated or self.at is not None
 
 
 class Plane(RuleBasedStateMachine):
@@ -131,7 +98,19 @@ class Plane(RuleBasedStateMachine):
     @rule(which=st.integers(0, 17), interrupt=st.booleans())
     def cancel_job(self, which: int, interrupt: bool) -> None:
         known = list(self.world.rows.jobs.values())
-        job = known[which % len(known)]
+        self.cancel(known[which % len(known)], interrupt=interrupt)
+
+    @precondition(lambda self: self.model.runs is not None)
+    @rule(interrupt=st.booleans(), batch=st.booleans())
+    def cancel_what_runs(self, interrupt: bool, batch: bool) -> None:
+        assert self.model.runs is not None
+        if batch:
+            self.cancel_batch(self.model.runs.batch, interrupt)
+        else:
+            ids = self.world.rows.of_batch[self.batch(self.model.runs.batch)[1]]
+            self.cancel(self.world.rows.jobs[ids[self.model.runs.job]], interrupt=interrupt)
+
+    def cancel(self, job: Job, *, interrupt: bool) -> None:
         number = list(self.world.rows.batches).index(job.batch_id)
         chosen = JobFilter.model_construct(ids=[job.id])
         verdicts = self.asked(
@@ -152,7 +131,8 @@ class Plane(RuleBasedStateMachine):
     @precondition(lambda self: any(b.status == "CANCELED" for b in self.model.batches))
     @rule(which=st.integers(0, 5))
     def revive(self, which: int) -> None:
-        number, batch = self.batch(which)
+        canceled = [n for n, b in enumerate(self.model.batches) if b.status == "CANCELED"]
+        number, batch = self.batch(canceled[which % len(canceled)])
         assert self.asked(revive.revive, PROJECT, batch) == self.model.revive(number)
         self.go_on()
 
@@ -201,8 +181,7 @@ class Plane(RuleBasedStateMachine):
 
     def more_is_staged(self) -> bool:
         """Then what was lost is missed only when the device has nothing more to do."""
-        assert self.model.runs is not None
-        return "PENDING" in self.model.batches[self.model.runs.batch].jobs
+        return bool(self.world.broker.devices["lone"] or self.worker.prefetched)
 
     @precondition(lambda self: self.model.online)
     @rule()
@@ -282,11 +261,38 @@ def _jobs(n: int) -> list[NewJob]:
     return [NewJob({"s": 0.0, "fails": False})] * n
 
 
-TestModel = Plane.TestCase
-TestModel.settings = settings(
-    max_examples=60,
+SMALL: Final = settings(
+    max_examples=1000,
     stateful_step_count=40,
     deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+MISTAKES: Final = [
+    (cancel, "        _after(core, tx, batch)\n", "        pass\n"),
+    (cancel, " | taken", ""),
+    (close, "if row.jobs_left == 0:", "if False:"),
+    (revive, "if core.devices.holders(tx, batch):", "if False:"),
+    (advance, "    return outranked\n", "    return False\n"),
+    (place, "            revoke(core, tx, core.windows.in_flight(tx, device.id))\n", ""),
+    (seat, "seat.jobs_left == 0 and not seat.open", "seat.jobs_left == 0"),
+    (seat, "seat.paused or seat.outranked", "seat.outranked"),
+    (silence, "            recall(core, tx, device, flying)\n", ""),
+    (settling, "if core.moves.start_job(", "if False and core.moves.start_job("),
+    (outcomes, "job.cancel_requested or batch.status in BATCH_ENDS", "job.cancel_requested"),
+    (outcomes, "job.cancel_requested or batch.status in BATCH_ENDS", "batch.status in BATCH_ENDS"),
+]
+
+
+@pytest.mark.parametrize(("module", "sound", "mistaken"), MISTAKES)
+def test_the_model_notices_a_mistake(module: ModuleType, sound: str, mistaken: str) -> None:
+    with without(module, sound, mistaken), pytest.raises(AssertionError):
+        run_state_machine_as_test(Plane, settings=SMALL)
+
+
+TestModel = Plane.TestCase
+TestModel.settings = settings(
+    max_examples=600, stateful_step_count=40, deadline=None, print_blob=True
 )

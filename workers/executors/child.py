@@ -1,15 +1,16 @@
 """The warm child process that runs jobs, as its parent sees it."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from workers.executors.base import Work
-from workers.executors.frames import Kind
+from workers.executors.frames import Kind, unstamped
 from workers.executors.leash import Leash
 from workers.executors.process import ChildOptions, Process
 
@@ -22,19 +23,26 @@ Tick = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Returned:
+class _Ended:
+    ended: float = field(default=math.inf, kw_only=True, compare=False)
+    """When the device was free of the job, of time.monotonic(), though this process may have stood
+    still since; inf: nobody has seen it."""
+
+
+@dataclass(frozen=True)
+class Returned(_Ended):
     text: bytes
 
 
 @dataclass(frozen=True)
-class Broke:
+class Broke(_Ended):
     """The job is at fault, or its process died; `reason` is for its owner."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Stopped:
+class Stopped(_Ended):
     """Killed because the tick asked for it, or by its leash. Not the job's fault."""
 
 
@@ -121,16 +129,23 @@ class ExecutorChild:
         while (frame := process.receive(TICK_S)) is None:
             if tick():
                 process.destroy(grace_s=self._options.kill_grace_s)
-                return Stopped()
-        kind, body = frame
-        return Returned(body) if kind is Kind.RETURNED else Broke(body.decode())
+                return Stopped(ended=self._end_of(process))
+        ended, body = unstamped(frame[1])
+        if frame[0] is Kind.RETURNED:
+            return Returned(body, ended=ended)
+        return Broke(body.decode(), ended=ended)
 
     def _death_of(self, process: Process) -> Ending:
         how = process.obituary()
+        ended = self._end_of(process)
         if not self.leash.has_killed(process.pid):
-            return Broke(f"the executor process died ({how})")
+            return Broke(f"the executor process died ({how})", ended=ended)
         logger.warning("the leash has killed the executor: the lease was over")
-        return Stopped()
+        return Stopped(ended=ended)
+
+    def _end_of(self, process: Process) -> float:
+        """Now that it is seen to be over, unless somebody who did not stand still knows better."""
+        return min(time.monotonic(), process.last_word_at, self.leash.killed_at(process.pid))
 
     def _warm_up(self, tick: Tick) -> bool:
         if self._next is None:

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 _HEADER: Final = struct.Struct("!IB")
+_STAMP: Final = struct.Struct("!d")
 _CHUNK: Final = 256 * 1024
 
 
@@ -16,9 +17,9 @@ class Kind(IntEnum):
     """The executor could not be built; the body says why."""
     WORK = 3
     RETURNED = 4
-    """The body is the result as JSON."""
+    """Stamped; the body is the result as JSON."""
     RAISED = 5
-    """The body is the reason."""
+    """Stamped; the body is the reason."""
     RETIRING = 6
     """Comes before the last answer: this process ends after it."""
 
@@ -28,6 +29,16 @@ Frame = tuple[Kind, bytes]
 
 def send(sock: socket.socket, kind: Kind, body: bytes) -> None:
     sock.sendall(_HEADER.pack(len(body), kind) + body)
+
+
+def stamped(at: float, body: bytes) -> bytes:
+    """`at`: when the job was over, of time.monotonic(), which both sides share."""
+    return _STAMP.pack(at) + body
+
+
+def unstamped(body: bytes) -> tuple[float, bytes]:
+    (at,) = _STAMP.unpack_from(body)
+    return at, body[_STAMP.size :]
 
 
 class FrameReader:

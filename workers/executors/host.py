@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -80,25 +81,29 @@ def _serve(
         stop.asked, stop.busy = False, True
         task = json.loads(frame[1])
         shared = task.pop("shared", shared)
-        kind, body = _run(executor, Work(shared=shared, **task), stop, options.max_result_bytes)
+        work = Work(shared=shared, **task)
+        ended, (kind, body) = _run(executor, work, stop, options.max_result_bytes)
         # Told before the answer, so that no job is handed to a process that is leaving.
         if retiring := _too_fat(options.max_rss_mb):
             frames.send(sock, Kind.RETIRING, b"")
-        frames.send(sock, kind, body)
+        frames.send(sock, kind, frames.stamped(ended, body))
         if retiring:
             return
         stop.busy = False
 
 
-def _run(executor: Executor, work: Work, stop: Stop, limit: int) -> frames.Frame:
+def _run(executor: Executor, work: Work, stop: Stop, limit: int) -> tuple[float, frames.Frame]:
+    """When the device was free of the job, and what to answer."""
     try:
         value = executor.run(work, canceled=stop.canceled)
     except JobFailed as failure:
-        return Kind.RAISED, str(failure)[:_LONGEST_REASON].encode("utf-8", "replace")
+        ended, reason = time.monotonic(), str(failure)[:_LONGEST_REASON]
     except BaseException as error:
+        ended, reason = time.monotonic(), _text(error)
         logger.exception("job %s run %d raised", work.job, work.run)
-        return Kind.RAISED, _text(error).encode("utf-8", "replace")
-    return _pack(value, limit)
+    else:
+        return time.monotonic(), _pack(value, limit)
+    return ended, (Kind.RAISED, reason.encode("utf-8", "replace"))
 
 
 def _pack(value: object, limit: int) -> frames.Frame:

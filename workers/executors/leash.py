@@ -33,6 +33,7 @@ class Leash:
         self._mutex = threading.Lock()
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._group = self._killed = 0
+        self._killed_at = math.inf
         self._deadline = math.inf
         self._closed = False
 
@@ -79,6 +80,10 @@ class Leash:
             self._listen()
             return self._killed == group
 
+    def killed_at(self, group: int) -> float:
+        """By then, of time.monotonic(); inf where it did not, or has not said so yet."""
+        return self._killed_at if self.has_killed(group) else math.inf
+
     def close(self) -> None:
         """Ends the process, and the group if it still holds one."""
         with self._mutex:
@@ -110,8 +115,9 @@ class Leash:
             return
         assert self._watchdog.stdout is not None
         with suppress(BlockingIOError):
-            if said := os.read(self._watchdog.stdout.fileno(), 4096).split():
-                self._killed = int(said[-1])
+            for line in os.read(self._watchdog.stdout.fileno(), 4096).splitlines():
+                group, *at = line.split()
+                self._killed, self._killed_at = int(group), float(at[0]) if at else math.inf
 
     def _bury(self) -> None:
         if self._watchdog is None:

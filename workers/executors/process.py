@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -60,6 +61,8 @@ class Process:
         leash.hold(self.pid)
         self.fresh = False
         self.retiring = False
+        self.last_word_at = math.inf
+        """When the job was over after all that `destroy` ended; inf: it had not said so."""
 
     @property
     def is_over(self) -> bool:
@@ -138,7 +141,8 @@ class Process:
 
     def _wait_for_a_last_word(self, grace_s: float) -> None:
         with suppress(EOFError, OSError):
-            self._reader.receive(grace_s)
+            if (word := self.receive(grace_s)) and word[0] in (Kind.RETURNED, Kind.RAISED):
+                self.last_word_at, _ = frames.unstamped(word[1])
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -1,8 +1,9 @@
 """Kills a process group at a deadline that its owner keeps moving: `python -I -S watchdog.py`.
 
 Reads `<group> <deadline>` lines, each of which is all there is to know: the process group (0:
-none) and a time of CLOCK_MONOTONIC, or `inf`. Writes the group's number before it kills it. Kills,
-and ends, when nobody is left to write. Imports next to nothing, since each worker has one.
+none) and a time of CLOCK_MONOTONIC, or `inf`. Writes the group's number before it kills it, and
+`<group> <time>` afterwards. Kills, and ends, when nobody is left to write. Imports next to nothing,
+since each worker has one.
 """
 
 import os
@@ -32,16 +33,17 @@ def main() -> None:
                 number, until = lines[-1].split()
                 group, deadline = int(number), float(until)
         if group and time.monotonic() >= deadline:
-            say(group)
+            say(b"%d\n" % group)
             kill(group)
+            say(b"%d %r\n" % (group, time.monotonic()))
             group = 0
     if group:
         kill(group)
 
 
-def say(group: int) -> None:
+def say(line: bytes) -> None:
     try:  # noqa: SIM105
-        os.write(1, b"%d\n" % group)
+        os.write(1, line)
     except OSError:
         pass
 
