@@ -49,7 +49,8 @@ class Began(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """`sha256` is of the result's JSON text; None where the run gave none."""
+    """`mono`: when the device was free of the run, which may be long before `at`, when this was
+    written. `sha256` is of the result's JSON text; None where the run gave none."""
 
     seq: int
     device: str

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 from celery.contrib.testing.app import setup_default_app
 from pytest_celery import (  # type: ignore[import-untyped]
@@ -31,6 +32,7 @@ from tests.celery.nodes import DeviceWorker, DeviceWorkerContainer, ValkeyContai
 from tests.celery.orchestrator_side import OrchestratorSide
 from tests.celery.plain_process import PlainProcess
 from tests.integration.worker_stack import free_port
+from tests.vouching import vouch
 
 __all__ = [
     "celery_backend_cluster_config",
@@ -56,6 +58,8 @@ def default_redis_broker(tmp_path: Path) -> Iterator[ValkeyContainer]:
     try:
         container = ValkeyContainer(process, port)
         container.ready()
+        with redis.Redis(port=port) as client:
+            vouch(client)
         yield container
     finally:
         process.kill()

@@ -1,5 +1,6 @@
 """The leash, on real processes, and the executor child that wears it."""
 
+import math
 import os
 import signal
 import subprocess
@@ -77,9 +78,11 @@ def run(child: ExecutorChild, **payload: object) -> Ending:
 
 def test_a_whole_group_is_killed_at_its_deadline_and_it_is_said(leash: Leash, group: int) -> None:
     leash.hold(group)
-    leash.set_deadline(from_now(0.2))
+    leash.set_deadline(deadline := from_now(0.2))
     until(lambda: not members(group))
     assert leash.has_killed(group)
+    until(lambda: leash.killed_at(group) < math.inf)
+    assert deadline <= leash.killed_at(group) < time.monotonic()
 
 
 def test_a_deadline_that_moves_on_kills_nobody(leash: Leash, group: int) -> None:
@@ -89,6 +92,7 @@ def test_a_deadline_that_moves_on_kills_nobody(leash: Leash, group: int) -> None
     passed(first)
     assert len(members(group)) == 2
     assert not leash.has_killed(group)
+    assert leash.killed_at(group) == math.inf
 
 
 def test_a_group_that_was_let_go_is_left_alone(leash: Leash, group: int) -> None:
@@ -188,6 +192,25 @@ def test_work_for_an_executor_that_the_leash_has_just_killed_is_stopped(
     until(lambda: not lives(pid))
     ending = child.run(Work(batch="b", shared={}, job="j", run=1, payload={}), never)
     assert ending == Stopped()
+
+
+def test_a_job_that_the_leash_ended_while_nobody_looked_was_over_by_then(
+    child: ExecutorChild,
+) -> None:
+    asked: list[float] = []
+
+    def stands_still() -> bool:
+        child.leash.set_deadline(deadline := from_now(0.1))
+        until(lambda: not lives(pid_of(child)))
+        passed(deadline)
+        asked.append(time.monotonic())
+        return True
+
+    assert child.ready(never)
+    work = Work(batch="b", shared={}, job="j", run=1, payload={"do": "ignore-signals", "s": 60})
+    ending = child.run(work, stands_still)
+    assert isinstance(ending, Stopped)
+    assert ending.ended < asked[0]
 
 
 def test_an_executor_killed_while_it_warmed_up_has_not_refused_to_start(

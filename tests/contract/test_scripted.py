@@ -110,6 +110,35 @@ def test_the_log_shows_when_the_device_began_and_ended(
     assert [line["what"] for line in history(log)] == ["began", "ended"]
 
 
+@pytest.mark.parametrize("do", ["noop", "fail", "raise", "nan", "crash"])
+def test_a_job_is_over_between_its_last_deed_and_the_answer(
+    child: ExecutorChild, tmp_path: Path, do: str
+) -> None:
+    log = tmp_path / "log"
+    ending = run(child, do=do, log=str(log))
+    assert history(log)[-1]["at"] < ending.ended + 0.001
+    assert ending.ended < time.monotonic()
+
+
+def test_a_job_that_had_answered_when_it_was_stopped_was_over_by_then(
+    child: ExecutorChild, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    asked: list[float] = []
+
+    def stands_still() -> bool:
+        until(lambda: log.exists() and history(log)[-1]["what"] == "ended")
+        over = time.monotonic() + 0.5
+        until(lambda: time.monotonic() > over)
+        asked.append(time.monotonic())
+        return True
+
+    ending = run(child, stands_still, do="sleep", s=0.5, log=str(log))
+    assert isinstance(ending, Stopped)
+    assert history(log)[-1]["at"] < ending.ended + 0.001
+    assert ending.ended < asked[0]
+
+
 def _text(ending: Ending) -> bytes:
     assert isinstance(ending, Returned)
     return ending.text

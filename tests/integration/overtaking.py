@@ -16,17 +16,18 @@ Sql = psycopg.Connection[tuple[Any, ...]]
 def overtaken(
     core: Core,
     sql: Sql,
-    port: str,
-    method: str,
+    asking: tuple[str, str],
     slow: Callable[[Core], Any],
     fast: Callable[[], Any],
 ) -> Any:
-    """When `slow` has the first answer of the port and method that it asks, `fast` runs: to its end, or until it has
-    to wait for a lock of slow's. What slow returns; both have ended then."""
+    """When `slow` has its first answer from `asking`, a port of its store and a method, `fast`
+    runs: to its end, or until it has to wait for a lock of slow's. What slow returns; both have
+    ended then."""
     port, method = asking
     with ThreadPoolExecutor(1) as pool:
         other = _Overtaken(getattr(core, port), method, sql, lambda: pool.submit(fast))
-        answer = slow(replace(core, **{port: other}))
+        changed: dict[str, Any] = {port: other}
+        answer = slow(replace(core, **changed))
         assert other.passing is not None, f"{port}.{method} was not asked"
         other.passing.result()
     return answer
@@ -47,7 +48,7 @@ class _Overtaken:
         def asked(*args: Any, **options: Any) -> Any:
             answer = method(*args, **options)
             self.passing = passing = self._start()
-            until(lambda: passing.done() or waiting(self._sql))
+            until(lambda: passing.done() or waiting(self._sql), 10)
             return answer
 
         return asked

@@ -1,16 +1,14 @@
 """Guards that only show when two do something at once: each is taken away in its turn, and what it
 keeps whole must break."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from orchestrator.config import Settings
 from orchestrator.proof.verify import verify
@@ -20,12 +18,13 @@ from orchestrator.services.cancel import cancel_jobs
 from orchestrator.services.core import Core
 from orchestrator.services.device import pause, resume
 from orchestrator.services.settle import settle
-from orchestrator.store import batches, devices, migrations, submissions
+from orchestrator.store import batches, devices, submissions
 from orchestrator.store.transaction import Transaction
 from schemas.job import JobFilter
 from schemas.task import Settle
 from tests.integration.api_stack import batch_body, serving
 from tests.integration.overtaking import Sql, overtaken, waiting
+from tests.integration.own_database import own_database
 from tests.integration.puppet import (
     PROJECT,
     Puppet,
@@ -196,21 +195,6 @@ def test_a_job_that_is_staged_while_it_is_canceled_needs_the_lock_of_its_batch(
     assert [verdict for _, verdict in verdicts] == ["canceled"]
     begins = [task for w in puppet.inbox for task in w.jobs if puppet.has_permit(task)]
     assert len(begins) == (0 if guarded else 1)
-
-
-@contextmanager
-def own_database(settings: Settings, sql: Sql) -> Iterator[tuple[Core, Sql]]:
-    """Whose schema the test may change."""
-    sql.execute("CREATE DATABASE own")
-    url = make_url(settings.database_url).set(database="own").render_as_string(hide_password=False)
-    migrations.upgrade(url)
-    core = Core.start(replace(settings, database_url=url))
-    try:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as own:
-            yield core, own
-    finally:
-        core.close()
-        sql.execute("DROP DATABASE own WITH (FORCE)")
 
 
 @with_and_without

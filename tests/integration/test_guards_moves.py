@@ -1,25 +1,34 @@
 """Guards inside single statements, each taken away in its turn. Where another stands before it,
 both must go before anything breaks: such a guard is braces beside a belt."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from types import ModuleType
 from typing import Final, NamedTuple
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
+from orchestrator.config import Settings
+from orchestrator.domain.transitions import BatchEvent
+from orchestrator.errors import Conflict
 from orchestrator.services import cancel, outcomes
-from orchestrator.services.cancel import cancel_batch, cancel_job
+from orchestrator.services.cancel import cancel_batch
 from orchestrator.services.core import Core
 from orchestrator.services.device import pause
 from orchestrator.services.revive import revive
+from orchestrator.services.settle import began
 from orchestrator.store import moves, windows
+from schemas.task import Began, JobTask, Window
 from tests.integration.overtaking import Sql
+from tests.integration.own_database import own_database
 from tests.integration.puppet import (
     PROJECT,
     Puppet,
     call,
     done,
+    empty_database,
     failed,
     jobs_of,
     lost,
@@ -34,10 +43,24 @@ Change = tuple[ModuleType, str, str]
 
 class Case(NamedTuple):
     """`whole` lives through something and says whether what is promised still holds. It does with
-    any of the guards, and no more without all of them."""
+    any of the guards, and no more without all of them. Of `last` the database refuses what is
+    left: what it says then, and the statement that makes it silent."""
 
     whole: Callable[[Core, Puppet, Sql], bool]
     guards: Sequence[Change]
+    last: tuple[str, str] | None = None
+
+
+def say_began(puppet: Puppet, window: Window, task: JobTask) -> None:
+    message = Began(
+        device=puppet.device,
+        session=puppet.session,
+        window=window.window,
+        job=task.job,
+        run=task.run,
+        began_at=time.time(),
+    )
+    began(puppet.core, message)
 
 
 def told(sql: Sql, kind: str) -> int:
@@ -52,7 +75,7 @@ def it_begins_once_though_it_says_so_twice(core: Core, puppet: Puppet, sql: Sql)
     new_batch(core)
     window = puppet.take()
     puppet.begin(window, window.jobs[0])
-    puppet.say_began(window, window.jobs[0])
+    say_began(puppet, window, window.jobs[0])
     return told(sql, "started") == 1
 
 
@@ -60,7 +83,7 @@ def the_begin_of_an_earlier_run_says_nothing(core: Core, puppet: Puppet, sql: Sq
     batch = new_batch(core)
     first = puppet.take()
     puppet.answer(first, skipped(first.jobs[0]))
-    puppet.say_began(first, first.jobs[0])
+    say_began(puppet, first, first.jobs[0])
     return jobs_of(core, batch) == ["PENDING"]
 
 
@@ -70,7 +93,7 @@ def a_run_that_was_given_up_does_not_begin(core: Core, puppet: Puppet, sql: Sql)
     puppet.has_permit(window.jobs[0])
     call(core, pause, "dev-1", "maintenance")
     puppet.answer(window, lost(window.jobs[0]))
-    puppet.say_began(window, window.jobs[0])
+    say_began(puppet, window, window.jobs[0])
     return jobs_of(core, batch) == ["PENDING"]
 
 
@@ -118,8 +141,18 @@ def a_batch_that_is_over_stays_so(core: Core, puppet: Puppet, sql: Sql) -> bool:
     batch = new_batch(core)
     puppet.serve_all()
     with core.transaction() as tx:
-        core.moves.move_batch(tx, batch, outcomes.BatchEvent.CANCELED)
+        core.moves.move_batch(tx, batch, BatchEvent.CANCELED)
     return status_of(core, batch) == "DONE"
+
+
+def a_batch_is_canceled_once(core: Core, puppet: Puppet, sql: Sql) -> bool:
+    batch = new_batch(core)
+    with suppress(Conflict):
+        call(core, cancel_batch, PROJECT, batch, interrupt=False)
+        call(core, cancel_batch, PROJECT, batch, interrupt=False)
+    return sql.execute(
+        "SELECT count(*) FROM event WHERE kind = 'canceled' AND job_id IS NULL"
+    ).fetchone() == (1,)
 
 
 def what_runs_stays_in_its_window(core: Core, puppet: Puppet, sql: Sql) -> bool:
@@ -131,84 +164,80 @@ def what_runs_stays_in_its_window(core: Core, puppet: Puppet, sql: Sql) -> bool:
     return sql.execute("SELECT count(*) FROM job WHERE window_id IS NULL").fetchone() == (0,)
 
 
+# What the statements that cancel a job and that give it back have in common.
+_MOVED: Final = """AS uuid[])) AND status = ANY(:sources) FOR UPDATE
+    ), moved AS (
+        UPDATE job SET status = :target, window_id = NULL, """
+_GUARD: Final = " AND status = ANY(:sources)"
 _STARTS: Final = "AND run = :run AND window_id IS NOT NULL AND status = ANY(:sources)"
+
+
+_COUNTED: Final = (
+    "batch_counts",
+    "ALTER TABLE batch DROP CONSTRAINT batch_counts; DROP TRIGGER job_keeps_its_end ON job",
+)
+
+
+def less(module: ModuleType, text: str, left_out: str) -> Change:
+    return module, text, text.replace(left_out, "")
+
+
 CASES: Final = [
-    Case(
-        it_begins_once_though_it_says_so_twice,
-        [(moves, _STARTS, _STARTS.replace(" AND status = ANY(:sources)", ""))],
-    ),
-    Case(
-        the_begin_of_an_earlier_run_says_nothing,
-        [(moves, _STARTS, _STARTS.replace("AND run = :run ", ""))],
-    ),
+    Case(it_begins_once_though_it_says_so_twice, [less(moves, _STARTS, _GUARD)]),
+    Case(the_begin_of_an_earlier_run_says_nothing, [less(moves, _STARTS, "AND run = :run ")]),
     Case(
         a_run_that_was_given_up_does_not_begin,
-        [(moves, _STARTS, _STARTS.replace("AND window_id IS NOT NULL ", ""))],
+        [less(moves, _STARTS, "AND window_id IS NOT NULL ")],
     ),
     Case(
         an_end_that_is_told_twice_counts_once,
         [
-            (moves, "WHERE job.status = ANY(:sources) FOR UPDATE OF job", "FOR UPDATE OF job"),
-            (windows, "AND window_id IS NOT NULL ORDER BY", "ORDER BY"),
+            less(
+                moves,
+                "WHERE job.status = ANY(:sources) FOR UPDATE OF job",
+                "WHERE job.status = ANY(:sources)",
+            ),
+            less(
+                windows,
+                "AS uuid[])) AND window_id IS NOT NULL ORDER",
+                " AND window_id IS NOT NULL",
+            ),
         ],
     ),
     Case(
         the_end_of_an_earlier_run_ends_nothing,
         [
-            (moves, "ON job.id = given.job AND job.run = given.run", "ON job.id = given.job"),
-            (outcomes, "if job is None or job.run != outcome.run:", "if job is None:"),
+            less(
+                moves,
+                "job.id = given.job AND job.run = given.run",
+                " AND job.run = given.run",
+            ),
+            less(outcomes, "job is None or job.run != outcome.run", " or job.run != outcome.run"),
         ],
     ),
     Case(
         what_is_done_is_not_canceled,
         [
-            (
-                moves,
-                "AS uuid[])) AND status = ANY(:sources) FOR UPDATE\n    ), moved AS (\n        UPDATE job SET status = :target, window_id = NULL, reason",
-                "AS uuid[])) FOR UPDATE\n    ), moved AS (\n        UPDATE job SET status = :target, window_id = NULL, reason",
-            ),
-            (cancel, "[row for row in rows if row.status not in JOB_ENDS]", "list(rows)"),
+            less(moves, f"{_MOVED}reason", _GUARD),
+            less(cancel, "rows if row.status not in JOB_ENDS]", " if row.status not in JOB_ENDS"),
         ],
+        _COUNTED,
     ),
-    Case(
-        what_never_began_is_not_lost,
-        [
-            (
-                moves,
-                "AS uuid[])) AND status = ANY(:sources) FOR UPDATE\n    ), moved AS (\n        UPDATE job SET status = :target, window_id = NULL, started_at",
-                "AS uuid[])) FOR UPDATE\n    ), moved AS (\n        UPDATE job SET status = :target, window_id = NULL, started_at",
-            )
-        ],
-    ),
+    Case(what_never_began_is_not_lost, [less(moves, f"{_MOVED}started_at", _GUARD)]),
     Case(
         what_is_done_is_not_revived,
-        [
-            (
-                moves,
-                "WHERE batch_id = :batch AND status = ANY(:sources) FOR",
-                "WHERE batch_id = :batch FOR",
-            )
-        ],
+        [less(moves, f"WHERE batch_id = :batch{_GUARD}", _GUARD)],
+        _COUNTED,
     ),
+    Case(a_batch_is_canceled_once, [less(moves, f"WHERE id = :id{_GUARD}", _GUARD)]),
     Case(
         a_batch_that_is_over_stays_so,
-        [
-            (
-                moves,
-                "WHERE id = :id AND status = ANY(:sources) RETURNING",
-                "WHERE id = :id RETURNING",
-            )
-        ],
+        [less(moves, f"WHERE id = :id{_GUARD}", _GUARD)],
+        ("is DONE and stays so", "DROP TRIGGER batch_keeps_its_end ON batch"),
     ),
     Case(
         what_runs_stays_in_its_window,
-        [
-            (
-                windows,
-                "AS uuid[])) AND status = 'PENDING' AND window_id",
-                "AS uuid[])) AND window_id",
-            )
-        ],
+        [less(windows, "AS uuid[])) AND status = 'PENDING' AND", " AND status = 'PENDING'")],
     ),
 ]
 
@@ -222,9 +251,20 @@ def all_without(changes: Sequence[Change]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.whole.__name__ for case in CASES])
-def test_without_its_guards_it_breaks(core: Core, puppet: Puppet, sql: Sql, case: Case) -> None:
+def test_without_its_guards_it_breaks(
+    settings: Settings, core: Core, puppet: Puppet, sql: Sql, case: Case
+) -> None:
     with all_without(case.guards):
-        assert not case.whole(core, puppet, sql)
+        if case.last is None:
+            assert not case.whole(core, puppet, sql)
+            return
+        refusal, silence = case.last
+        with pytest.raises(IntegrityError, match=refusal):
+            case.whole(core, puppet, sql)
+        with own_database(settings, sql) as (weak, own):
+            own.execute(silence)
+            empty_database(weak)
+            assert not case.whole(weak, Puppet.online(weak, "dev-1"), own)
 
 
 _EACH: Final = [(case, guard) for case in CASES for guard in case.guards]

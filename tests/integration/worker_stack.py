@@ -32,8 +32,8 @@ from schemas.task import (
     interrupt_key,
     permit_key,
     session_key,
-    since_key,
 )
+from tests.vouching import vouch
 from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -216,8 +216,7 @@ def window(session: str, number: int, *payloads: dict[str, Any], run: int = 1) -
 def fresh_stack(url: str, folder: Path) -> Iterator[Stack]:
     stack = Stack(url, folder)
     stack.redis.flushall()
-    # No worker of a former test is alive: none has to wait for its lease.
-    stack.redis.set(since_key(stack.redis.info("server")["run_id"]), 0)
+    vouch(stack.redis)
     try:
         yield stack
     finally:

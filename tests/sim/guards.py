@@ -34,7 +34,7 @@ def _exchanged(sound: dict[str, Any], weak: dict[str, Any]) -> Generator[Callabl
         new = weak.get(name)
         if isinstance(old, FunctionType) and isinstance(new, FunctionType):
             yield from _code(old, new)
-        elif isinstance(old, TextClause) and isinstance(new, TextClause):
+        elif isinstance(old, TextClause | str) and isinstance(new, TextClause | str):
             sound[name] = new
             yield partial(sound.update, {name: old})
         elif isinstance(old, dict) and isinstance(new, dict) and name.startswith("_MOVE"):

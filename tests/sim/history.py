@@ -11,7 +11,7 @@ from tests.sim.script import Step
 from tests.sim.world import World
 
 ROUNDS: Final = 80
-ROUND_S: Final = 2.5
+ROUND_S: Final = 4.0
 
 
 def play(world: World, steps: Sequence[Step]) -> None:

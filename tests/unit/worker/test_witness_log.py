@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_a_run_is_written_with_all_that_names_it(journal: Journal) -> None:
     assert (began.at, finished.at) == (1.5, 2.5)
     assert (finished.end, finished.sha256) == ("done", "ab")
     assert opened.mono <= began.mono <= finished.mono
+
+
+def test_an_end_is_no_sooner_than_its_beginning(journal: Journal) -> None:
+    begin(journal)
+    journal.finished(Lost(job="j1", run=1, began_at=1), at=2.0, mono=0.0)
+    began, finished = log(journal)[-2:]
+    assert finished.mono == began.mono
+
+
+def test_an_end_that_is_still_to_come_is_now(journal: Journal) -> None:
+    begin(journal)
+    journal.finished(Lost(job="j1", run=1, began_at=1), at=2.0, mono=time.monotonic() + 3600)
+    assert log(journal)[-1].mono <= time.monotonic()
 
 
 def test_a_run_without_a_result_has_no_hash(journal: Journal) -> None:
