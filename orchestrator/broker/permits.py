@@ -91,6 +91,11 @@ class Permits:
         with _broker_errors():
             self.client.set(met_key(device), session, ex=self.ttl_s)
 
+    def have_greet(self, device: str) -> None:
+        """Its worker says hello again within seconds, with every end that nobody acknowledged."""
+        with _broker_errors():
+            self.client.delete(met_key(device))
+
     def has_forgotten(self) -> bool:
         """True once after Redis lost its data: silence since then says nothing yet."""
         with _broker_errors():

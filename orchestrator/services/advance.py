@@ -166,8 +166,15 @@ def requeue(core: Core, batch: UUID) -> None:
     with core.transaction() as tx:
         row = core.batches.lock(tx, batch)
         if row is not None and core.moves.move_batch(tx, batch, BatchEvent.REQUEUED):
+            drain_if_over(core, tx, row)
             vacant = core.devices.vacant(tx, row.device_type)
             tx.after_commit(lambda: advance_all(core, vacant))
+
+
+def drain_if_over(core: Core, tx: Transaction, batch: BatchRow) -> None:
+    """Its last job may have been canceled while it could not be done."""
+    if batch.jobs_left == 0 and not batch.open:
+        core.moves.move_batch(tx, batch.id, BatchEvent.DRAINED)
 
 
 def reseat(core: Core, batch: UUID) -> None:

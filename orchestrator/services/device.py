@@ -4,7 +4,7 @@ from uuid import UUID
 
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.errors import NotFound
-from orchestrator.services.advance import advance
+from orchestrator.services.advance import advance, drain_if_over
 from orchestrator.services.announce import announce, announce_all
 from orchestrator.services.cancel import cancel_leftovers
 from orchestrator.services.core import Core
@@ -38,6 +38,7 @@ def resume_batch(core: Core, batch: UUID) -> None:
     with core.transaction() as tx:
         row = core.batches.lock(tx, batch)
         if row is not None and core.moves.move_batch(tx, batch, BatchEvent.RESUMED):
+            drain_if_over(core, tx, row)
             place_later(core, tx, row.device_type, batch, row.lanes)
             announce(core, tx, row.project_id, batch)
 

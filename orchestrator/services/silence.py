@@ -67,19 +67,24 @@ def _meet(core: Core, device: int, beat: Beat) -> None:
 
 
 def _look_after(core: Core, row: Watched, beat: Beat) -> None:
-    """A window staged a while ago and held by nobody: its message or its answer was lost."""
+    """A window staged a while ago and held by nobody: its message or its answer was lost. While
+    its worker is at a later one, only the answer can be."""
+    overtaken = beat.window is not None and row.oldest is not None and row.oldest < beat.window
     idle = beat.window is None and timedelta(seconds=beat.idle_s) >= STALE
-    if not idle or not row.waiting:
+    if row.oldest is None or not (idle or overtaken):
         return
     with core.transaction() as tx:
         device = core.devices.lock(tx, row.id)
         if device is None or device.session != beat.session:
             return
         flying = core.windows.in_flight(tx, device.id)
-        if any(tx.at - window.sent_at >= STALE for window in flying):
+        stale = [window.id for window in flying if tx.at - window.sent_at >= STALE]
+        if idle and stale:
             logger.info("%d windows of %s are recalled", len(flying), device.name)
             recall(core, tx, device, flying)
             take_step(core, tx, device)
+        elif beat.window is not None and any(window < beat.window for window in stale):
+            core.permits.have_greet(device.name)
 
 
 def _go_offline(core: Core, device: int) -> None:

@@ -111,19 +111,19 @@ def due(tx: Transaction) -> Due:
 
 
 class Watched(NamedTuple):
-    """`waiting`: it has at least one window in flight."""
+    """`oldest`: the first of its windows in flight; None when it has none."""
 
     id: int
     name: str
     online: bool
     session: str | None
-    waiting: bool
+    oldest: int | None
 
 
 _DEVICES: Final = text(
     """
     SELECT id, name, online, session,
-        EXISTS (SELECT 1 FROM "window" WHERE "window".device_id = device.id)
+        (SELECT min("window".id) FROM "window" WHERE "window".device_id = device.id)
     FROM device ORDER BY id
     """
 )

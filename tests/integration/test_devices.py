@@ -4,11 +4,12 @@ import psycopg
 import pytest
 
 from orchestrator.errors import NotFound
-from orchestrator.services.cancel import cancel_batch
+from orchestrator.services.cancel import cancel_batch, cancel_jobs
 from orchestrator.services.core import Core
 from orchestrator.services.device import drain, pause, resume, retire
 from orchestrator.services.revive import revive
 from orchestrator.services.sweep import sweep
+from schemas.job import JobFilter
 from tests.integration.puppet import (
     PROJECT,
     Puppet,
@@ -158,3 +159,14 @@ def test_a_preempted_batch_goes_before_younger_ones_of_its_priority(
     younger, high = new_batch(core, 1), new_batch(core, 1, priority=1)
     served = [batch for batch in puppet.serve_all() if batch != str(high)]
     assert served.index(str(low)) < served.index(str(younger))
+
+
+def test_a_paused_batch_whose_last_job_was_canceled_is_done_when_it_is_back(
+    core: Core, puppet: Puppet
+) -> None:
+    batch = new_batch(core, 1)
+    call(core, pause, puppet.device, "calibration")
+    call(core, cancel_jobs, PROJECT, batch, JobFilter(), interrupt=False)
+    assert status_of(core, batch) == "PAUSED"
+    call(core, resume, puppet.device)
+    assert status_of(core, batch) == "DONE"

@@ -4,7 +4,7 @@ import psycopg
 
 from orchestrator.services.core import Core
 from orchestrator.services.sweep import sweep
-from schemas.task import beat_key
+from schemas.task import beat_key, met_key
 from tests.integration.puppet import Puppet, done, jobs_of, lost, new_batch, status_of
 
 Sql = psycopg.Connection[tuple[object, ...]]
@@ -172,3 +172,31 @@ def test_the_result_of_a_device_given_up_on_comes_too_late(
     puppet.answer(window, done(window.jobs[0], value="late"))
     assert sql.execute("SELECT value->>'of' FROM result").fetchall() == [("1",)]
     assert status_of(core, batch) == "DONE"
+
+
+def test_an_answer_that_was_lost_is_asked_for_while_the_next_window_runs(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    batch = new_batch(core, 2)
+    first, second = puppet.take(), puppet.take()
+    told_nobody = puppet.run(first.jobs[0])
+    puppet.begin(second, second.jobs[0])
+    sql.execute("UPDATE \"window\" SET sent_at = sent_at - interval '1 minute'")
+    puppet.beat(second.window)
+    sweep(core)
+    assert core.permits.client.get(met_key(puppet.device)) is None
+    puppet.say_hello(told_nobody)
+    assert jobs_of(core, batch) == ["DONE", "RUNNING"]
+    assert core.permits.client.get(met_key(puppet.device)) == puppet.session
+
+
+def test_a_worker_with_nothing_to_answer_for_is_not_asked(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    new_batch(core, 2)
+    first, second = puppet.take(), puppet.take()
+    puppet.serve(first)
+    sql.execute("UPDATE \"window\" SET sent_at = sent_at - interval '1 minute'")
+    puppet.beat(second.window)
+    sweep(core)
+    assert core.permits.client.get(met_key(puppet.device)) == puppet.session

@@ -146,17 +146,29 @@ def test_two_processes_of_one_node_that_ran_at_the_same_time_are_found(past: Pro
     )
 
 
-def test_two_nodes_that_ran_at_the_same_time_are_found(past: Proven) -> None:
+def on_two_nodes(past: Proven, **late: float) -> str:
+    """The first job, whose end is so much later than it was; the second ran on another node."""
     all = past.entries()
     first, second, _ = past.jobs(past.done[0])
     long = finished(all, first)
     kept = instead(instead(all, began(all, second)), finished(all, second))
-    past.write(past.journal, instead(kept, long, long._replace(mono=long.mono + 60)))
+    changed = {name: getattr(long, name) + by for name, by in late.items()}
+    past.write(past.journal, instead(kept, long, long._replace(**changed)))
     opened = opening(all)._replace(journal="twin", boot="another")
     past.write("twin", [opened, began(all, second), finished(all, second)])
+    return first
+
+
+def test_two_nodes_that_ran_at_the_same_time_are_found(past: Proven) -> None:
+    first = on_two_nodes(past, at=60, mono=60)
     found = past.verify().violations
     assert NODES in named(found)
     assert rows(found, NODES[1])[0]["before_job"] == first
+
+
+def test_an_end_that_was_written_down_late_is_no_overlap_between_nodes(past: Proven) -> None:
+    on_two_nodes(past, at=60)
+    assert NODES not in named(past.verify().violations)
 
 
 def test_a_run_that_began_on_two_disks_is_found(past: Proven) -> None:

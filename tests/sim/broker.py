@@ -110,6 +110,10 @@ class SimPermits(Permits):
         self.broker.ask()
         self.broker.met[device] = session
 
+    def have_greet(self, device: str) -> None:
+        self.broker.ask()
+        self.broker.met.pop(device, None)
+
     def has_forgotten(self) -> bool:
         self.broker.ask()
         forgotten, self.broker.knows_us = not self.broker.knows_us, True

@@ -123,7 +123,7 @@ def _move_jobs(tx: Transaction, jobs: Sequence[str], event: JobEvent) -> list[Jo
     moved = [job for job in named(rows, jobs) if job.status in move.sources]
     for job in moved:
         rows.put(rows.jobs, job.id, job._replace(status=move.target.value, window_id=None))
-        _log(tx, job, event, job.device_id)
+        _log(tx, job, event, None if event is JobEvent.REVIVED else job.device_id)
     return moved
 
 
@@ -136,7 +136,7 @@ class Watch:
     def devices(self, tx: Transaction) -> list[Watched]:
         rows = rows_of(tx)
         return [
-            Watched(row.id, row.name, row.online, row.session, bool(rows.of_device.get(row.id)))
+            Watched(row.id, row.name, row.online, row.session, _oldest(rows, row.id))
             for row in rows.devices.values()
         ]
 
@@ -182,6 +182,10 @@ class Watch:
             elif not row.online and row.seat is not None and heard < tx.at - gone_after:
                 gone.append(row.id)
         return Silent(unheard, gone)
+
+
+def _oldest(rows: Rows, device: int) -> int | None:
+    return min(rows.of_device.get(device, ()), default=None)
 
 
 def _past(deadline: datetime | None, now: datetime) -> bool:

@@ -193,6 +193,7 @@ class Model:
         for batch in self.batches:
             if batch.status == "PAUSED":
                 batch.status = "PENDING"
+                batch.drain()
         self.go_on()
 
     def fall_silent(self) -> None:

@@ -66,9 +66,7 @@ class Names:
         if isinstance(value, Staged):
             return value.window, [self.heard(tuple(row)[:5]) for row in map(_staged, value.jobs)]
         if isinstance(value, Due):
-            return {
-                name: sorted(map(str, map(self.heard, due))) for name, due in vars(value).items()
-            }
+            return {name: sorted(map(self._words, due)) for name, due in vars(value).items()}
         if isinstance(value, Mapping):
             return {self.heard(key): self.heard(one) for key, one in value.items()}
         if isinstance(value, set | frozenset):
