@@ -7,10 +7,10 @@ Off unless that is set. Each name takes `kill` (SIGKILL to itself), `stop` (SIGS
 from HOLDFAST_FAILPOINTS_SEED; or neither, on every pass.
 """
 
-import os
 import random
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,4 +98,5 @@ def _deed(name: str, word: str, seconds: str | None) -> Callable[[], None]:
     if seconds is not None:
         return lambda: time.sleep(float(seconds))
     number = signal.SIGKILL if word == "kill" else signal.SIGSTOP
-    return lambda: os.kill(os.getpid(), number)
+    # To this thread: one sent to the process may stop it a moment later, past this point.
+    return lambda: signal.pthread_kill(threading.get_ident(), number)

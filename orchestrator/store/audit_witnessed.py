@@ -53,20 +53,24 @@ _SEATS: Final = """
 _ORDER: Final = """
     SELECT batch, device, fence, "window", job, run, ordinal, before_in_journal, before_in_windows
     FROM (
-        SELECT *,
-            lag(ordinal) OVER (PARTITION BY batch, life, log ORDER BY seq) AS before_in_journal,
+        SELECT run.*, job.ordinal,
             lag(ordinal) OVER (
-                PARTITION BY batch, life ORDER BY "window", log, seq
+                PARTITION BY run.batch, COALESCE(seat.life, 0), log ORDER BY seq
+            ) AS before_in_journal,
+            lag(ordinal) OVER (
+                PARTITION BY run.batch, COALESCE(seat.life, 0) ORDER BY "window", log, seq
             ) AS before_in_windows
-        FROM (
-            SELECT run.*, job.ordinal, COALESCE(seat.life, 0) AS life, row_number() OVER (
-                PARTITION BY run.job, COALESCE(seat.life, 0) ORDER BY run.run, "window", log, seq
-            ) AS nth
-            FROM run JOIN job ON job.id = run.job
-            JOIN batch ON batch.id = run.batch AND batch.lanes = 1
-            LEFT JOIN seat ON seat.device = run.device AND seat.fence = run.fence
-                AND seat.batch = run.batch
-        ) WHERE nth = 1
+        FROM run JOIN job ON job.id = run.job
+        JOIN batch ON batch.id = run.batch AND batch.lanes = 1
+        LEFT JOIN seat ON seat.device = run.device AND seat.fence = run.fence
+            AND seat.batch = run.batch
+        WHERE NOT EXISTS (
+            SELECT 1 FROM run AS earlier
+            LEFT JOIN seat AS held ON held.device = earlier.device
+                AND held.fence = earlier.fence AND held.batch = earlier.batch
+            WHERE earlier.job = run.job AND earlier.run < run.run
+                AND COALESCE(held.life, 0) = COALESCE(seat.life, 0)
+        )
     ) WHERE ordinal < before_in_journal OR ordinal < before_in_windows
 """
 _TWICE: Final = """
