@@ -150,6 +150,9 @@ class Plant:
     def _is_shipped(self, journal: str) -> bool:
         """Whether the newest entry of its witness log lies in the object store."""
         folder = self.folder / "journals" / journal
+        if not (folder / "journal.db").exists():
+            # Its worker was killed before it had written anything.
+            return True
         with closing(sqlite3.connect(f"file:{folder}/journal.db?mode=ro", uri=True)) as db:
             (known,) = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
             (last,) = db.execute("SELECT max(seq) FROM witness").fetchone()
