@@ -150,12 +150,13 @@ class Plant:
     def _is_shipped(self, journal: str) -> bool:
         """Whether the newest entry of its witness log lies in the object store."""
         folder = self.folder / "journals" / journal
-        if not (folder / "journal.db").exists():
-            # Its worker was killed before it had written anything.
-            return True
-        with closing(sqlite3.connect(f"file:{folder}/journal.db?mode=ro", uri=True)) as db:
-            (known,) = db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()
-            (last,) = db.execute("SELECT max(seq) FROM witness").fetchone()
+        try:
+            with closing(sqlite3.connect(f"file:{folder}/journal.db?mode=ro", uri=True)) as db:
+                ((known,),) = db.execute("SELECT value FROM meta WHERE key = 'id'")
+                ((last,),) = db.execute("SELECT max(seq) FROM witness")
+        except (sqlite3.OperationalError, ValueError):
+            # Its worker was killed before it had written anything, and is only starting again.
+            return False
         shipped = self.folder / "objects" / "witness" / self.journals[journal] / known
         newest = max(shipped.glob("*.log"), default=None)
         return newest is not None and f'"seq":{last},'.encode() in newest.read_bytes()
