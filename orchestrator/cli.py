@@ -222,6 +222,8 @@ def main() -> NoReturn:
     except failpoint.BadFailpoints as error:
         typer.echo(error, err=True)
         sys.exit(2)
+    if armed := failpoint.armed():
+        typer.echo(f"failpoints are armed, this process may fail: {', '.join(armed)}", err=True)
     sys.exit(app())
 
 

@@ -58,7 +58,9 @@ class Settings:
             try:
                 values[name] = kind(given)
             except ValueError as error:
-                problems.append(f"{PREFIX}{name.upper()} {error}, got {given!r}")
+                # A URL may hold a password, so it is not repeated here.
+                got = "" if name.endswith("_url") else f", got {given!r}"
+                problems.append(f"{PREFIX}{name.upper()} {error}{got}")
         if problems:
             raise BadSettings(problems)
         return cls(s3=S3.from_env(env), **values)

@@ -16,7 +16,8 @@ class Slice(_Exact):
     each as the raw line, with the entry before and the one after.
 
     `head` is the hash before the first line shown, so that the chain can be followed. `after` is
-    None where the log ended when the certificate was made.
+    None where the log ended when the certificate was made. Of a neighbour that is another
+    project's only the hash is shown.
     """
 
     device: str

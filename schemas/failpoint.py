@@ -89,6 +89,11 @@ def arm(env: Mapping[str, str]) -> None:
         )
 
 
+def armed() -> list[str]:
+    """Their names, for whoever starts a process to say."""
+    return sorted(_armed)
+
+
 def _deed(name: str, word: str, seconds: str | None) -> Callable[[], None]:
     def injected() -> None:
         raise Injected(f"failpoint {name}")

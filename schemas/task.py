@@ -14,6 +14,8 @@ BEGAN: Final = "holdfast.began"
 HELLO: Final = "holdfast.hello"
 SWEEP: Final = "holdfast.sweep"
 
+BEAT_TTL_MS: Final = 4000
+"""How long a heartbeat can be read. Its worker writes it once a second."""
 INLINE_LIMIT: Final = 256 * 1024
 """Bytes of JSON above which a result travels by reference through the object store."""
 

@@ -64,6 +64,7 @@ class JournalInUse(Exception):
 
 class _Unsaved(NamedTuple):
     outcome: Ending
+    text: str
     at: float
     mono: float
 
@@ -99,8 +100,7 @@ class Journal:
         self._set_meta("session", session)
 
     def opened(self) -> None:
-        """Nothing that a former process began here runs any more. On a disk that refuses it is
-        said before whatever is written next."""
+        """Nothing that a former process began runs any more; said once the disk takes it."""
         with self._mutex:
             try:
                 with self._transaction():
@@ -131,7 +131,7 @@ class Journal:
         key = (outcome.job, outcome.run)
         with self._mutex:
             mono = min(max(mono, self._live.pop(key, mono)), time.monotonic())
-            self._unsaved[key] = _Unsaved(outcome, at, mono)
+            self._unsaved[key] = _Unsaved(outcome, outcome.model_dump_json(), at, mono)
             try:
                 with self._transaction():
                     pass
@@ -234,12 +234,12 @@ class Journal:
         except sqlite3.Error:
             logger.exception("the journal's transaction could not be rolled back")
 
-    def _save(self, outcome: Ending, at: float, mono: float) -> None:
+    def _save(self, outcome: Ending, text: str, at: float, mono: float) -> None:
         began = self._db.execute(
             "UPDATE runs SET ended_at = ?, outcome = ?"
             " WHERE job = ? AND run = ? AND ended_at IS NULL"
             " RETURNING fence, batch, job, run, window",
-            (at, outcome.model_dump_json(), outcome.job, outcome.run),
+            (at, text, outcome.job, outcome.run),
         ).fetchone()
         if began:
             self._witness.finished(began, outcome, at=at, mono=mono)

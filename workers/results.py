@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import obstore
 from obstore.store import from_url
+from pydantic_core import to_json
 
 from schemas import failpoint
 from schemas.objects import S3, store_options
@@ -66,11 +67,13 @@ class Packer:
         self._room = WINDOW_INLINE_LIMIT
 
     def pack(self, job: str, run: int, text: bytes) -> Result:
-        """Raises `ResultNotStored`; the text then lies in the spill folder."""
+        """Raises `ResultNotStored`: the text then lies in the spill folder; or `ValueError` or
+        `RecursionError` for what no message can carry."""
         size, sha256 = len(text), hashlib.sha256(text).hexdigest()
         if size <= min(INLINE_LIMIT, self._room):
+            value = _carried(json.loads(text))
             self._room -= size
-            return Result(value=json.loads(text), size=size, sha256=sha256)
+            return Result(value=value, size=size, sha256=sha256)
         key = f"results/{job}/{run}.json"
         try:
             if self._store is None:
@@ -91,3 +94,10 @@ class Packer:
             logger.exception("job %s run %d: its result is lost", job, run)
             return
         logger.error("job %s run %d: its result could not be stored; it is in %s", job, run, path)
+
+
+def _carried(value: Any) -> Any:
+    """Raises `ValueError` for what is nested too deeply for the messages that carry it, which lie
+    around it as the lists here do."""
+    to_json([[[[[[[[value]]]]]]]])
+    return value

@@ -9,22 +9,23 @@ from typing import Final
 
 import redis
 
-from schemas.task import Beat, beat_key, met_key, session_key, since_key
+from schemas.task import BEAT_TTL_MS, Beat, beat_key, met_key, session_key, since_key
 from workers.execute import Holding
 from workers.journal import Journal, JournalError
 from workers.permits import connect
 
 logger = logging.getLogger(__name__)
 
-BEAT_TTL_MS: Final = 4000
 POLL_S: Final = 1.0
 _TIMEOUT_S: Final = 1.0
-_OURS_FOR: Final = 0.9
-_LEASHED_FOR: Final = 0.95
+OURS_FOR: Final = 0.9
+LEASHED_FOR: Final = 0.95
 """Of the lease. Between the two, what runs is asked to stop; after them, killed; and only after
 the whole of it somebody else may begin."""
 _LOST, _OURS, _RETAKEN, _UNMET = 0, 1, 2, 3
 _GREET_AGAIN_S: Final = 5.0
+_GREET_SELDOM_S: Final = 60.0
+"""The pauses between hellos grow up to here while nobody hears them, or nobody wants to."""
 
 # KEYS: session, beat, met. ARGV: our session, lease in ms, beat, life of the beat in ms, and when,
 # by the clock of Redis in ms, it was last renewed: a key that is gone is ours within a lease only.
@@ -95,7 +96,7 @@ class SessionLock:
         believe for longer than the others do.
         """
         session = self._session
-        if session is None or time.monotonic() - self._renewed_at > _OURS_FOR * self._lease_s:
+        if session is None or time.monotonic() - self._renewed_at > OURS_FOR * self._lease_s:
             return None
         return session
 
@@ -192,14 +193,16 @@ class SessionLock:
 
     def _hold(self, taken: Callable[[], None]) -> None:
         """Renews until the session is lost or we stop."""
-        session, greeted_at = self._session, time.monotonic()
+        session, greeted_at, pause_s = self._session, time.monotonic(), _GREET_AGAIN_S
         assert session is not None
         while not self._stopping.wait(min(self._lease_s / 5, 1.0)):
             verdict = self._beat(session)
-            unheard = verdict == _UNMET and time.monotonic() - greeted_at > _GREET_AGAIN_S
+            if verdict == _OURS:
+                pause_s = _GREET_AGAIN_S
+            unheard = verdict == _UNMET and time.monotonic() - greeted_at > pause_s
             if verdict == _RETAKEN or unheard:
                 logger.warning("the key of the session had vanished, or its hello did")
-                greeted_at = time.monotonic()
+                greeted_at, pause_s = time.monotonic(), min(2 * pause_s, _GREET_SELDOM_S)
                 taken()
             if verdict == _LOST or self.current() is None:
                 self._session = None
@@ -235,7 +238,7 @@ class SessionLock:
 
     def _count_from(self, asked_at: float) -> None:
         # First the leash: nobody may count on a lease that it has not heard of.
-        self._leash(asked_at + _LEASHED_FOR * self._lease_s)
+        self._leash(asked_at + LEASHED_FOR * self._lease_s)
         self._renewed_at = asked_at
 
 

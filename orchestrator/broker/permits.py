@@ -4,7 +4,7 @@ the orchestrator, to be certain that it never starts."""
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, NamedTuple, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,10 +13,26 @@ from redis.retry import Retry
 
 from orchestrator.errors import Unavailable
 from schemas import failpoint
-from schemas.task import Beat, beat_key, interrupt_key, met_key, permit_key, session_key
+from schemas.task import (
+    BEAT_TTL_MS,
+    Beat,
+    beat_key,
+    interrupt_key,
+    met_key,
+    permit_key,
+    session_key,
+)
 
 Run = tuple[str, int]
 """A job's id and its run."""
+
+
+class Heard(NamedTuple):
+    """A heartbeat, and how many seconds ago its worker wrote it."""
+
+    beat: Beat
+    age_s: float
+
 
 _CANARY: Final = "holdfast:canary"
 _INTERRUPT_TTL_S: Final = 3600
@@ -69,15 +85,20 @@ class Permits:
                 pipe.set(interrupt_key(job, run), "1", ex=_INTERRUPT_TTL_S)
             pipe.execute()
 
-    def beats(self, devices: Sequence[str]) -> Mapping[str, Beat]:
+    def beats(self, devices: Sequence[str]) -> Mapping[str, Heard]:
         """The heartbeats that are there now, by device."""
         if not devices:
             return {}
+        keys = [beat_key(name) for name in devices]
         with _broker_errors():
-            values = cast(list[Any], self.client.mget([beat_key(name) for name in devices]))
+            pipe = self.client.pipeline(transaction=True)
+            pipe.mget(keys)
+            for key in keys:
+                pipe.pttl(key)
+            values, *left_ms = pipe.execute()
         return {
-            name: Beat.model_validate_json(value)
-            for name, value in zip(devices, values, strict=True)
+            name: Heard(Beat.model_validate_json(value), max(0.0, (BEAT_TTL_MS - left) / 1000))
+            for name, value, left in zip(devices, values, left_ms, strict=True)
             if value is not None
         }
 

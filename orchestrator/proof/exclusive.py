@@ -1,8 +1,11 @@
 """What the slices of a certificate must say for its batch to have been alone."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final, NamedTuple
 
 from schemas.certificate import Certificate, Slice
 from schemas.witness import (
@@ -11,12 +14,12 @@ from schemas.witness import (
     Entry,
     Finished,
     Opened,
-    Witnessed,
     first_head,
     read_line,
 )
 
 Run = tuple[str, int]
+_VEILED: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass
@@ -51,17 +54,19 @@ def _in_slice(batch: str, held: Slice, seen: Seen) -> Iterator[str]:
     except BrokenLog as error:
         yield str(error)
         return
-    before, *own = [line.entry for line in lines]
+    before, *own = lines
     after = own.pop() if held.after is not None and own else None
-    if held.before is None or not own:
+    entries = [entry for line in own if (entry := line.entry) is not None]
+    if held.before is None or not entries:
         # A log begins by saying that it was opened, so that something is always before a run.
         yield "it lacks the batch's entries, or the one before them"
         return
-    seen.places.setdefault(held.journal, []).append((own[0].seq, own[-1].seq))
-    neighbours = [before] if after is None else [before, after]
-    yield from _cut(batch, held.fence, neighbours, own)
-    yield from _in_turn([*neighbours[:1], *own, *neighbours[1:]])
-    yield from _counted(own, seen)
+    seen.places.setdefault(held.journal, []).append((entries[0].seq, entries[-1].seq))
+    neighbours = [line.entry for line in (before, after) if line and line.entry is not None]
+    yield from _cut(batch, held.fence, neighbours, entries)
+    in_turn = [before.entry, *entries, after.entry if after else None]
+    yield from _in_turn([entry for entry in in_turn if entry is not None])
+    yield from _counted(entries, seen)
 
 
 def _cut(batch: str, fence: int, neighbours: list[Entry], own: list[Entry]) -> Iterator[str]:
@@ -75,25 +80,51 @@ def _cut(batch: str, fence: int, neighbours: list[Entry], own: list[Entry]) -> I
         yield "it does not go from the batch's first entry to its last"
 
 
-def _followed(held: Slice) -> list[Witnessed]:
-    """Raises `BrokenLog`."""
+class _Followed(NamedTuple):
+    """A line of the slice. `entry` is None where it is veiled."""
+
+    hash: str
+    entry: Entry | None
+
+
+def veil(line: str) -> str:
+    """What is shown of a line that is not its reader's business: enough to go on with the chain."""
+    return line.partition(" ")[0]
+
+
+def batch_of(line: str) -> str | None:
+    """Whose entry it is; None for one that is nobody's."""
+    batch: str | None = json.loads(line.partition(" ")[2]).get("batch")
+    return batch
+
+
+def _followed(held: Slice) -> list[_Followed]:
+    """Raises `BrokenLog`. Only a neighbour may be veiled: who signed says that it is a stranger."""
     head, seq = held.head, None
-    lines: list[Witnessed] = []
+    lines: list[_Followed] = []
     for text in (held.before, *held.entries, held.after):
         if text is None:
             continue
+        if text in (held.before, held.after) and _VEILED.fullmatch(text):
+            head = text
+            lines.append(_Followed(head, None))
+            continue
         line = read_line(text.encode(), head)
-        if seq is not None and line.entry.seq != seq + 1:
-            raise BrokenLog(f"entry {line.entry.seq} stands where {seq + 1} should be")
-        if line.entry.seq == 1 and head != first_head(held.journal):
-            raise BrokenLog(f"this is not the beginning of the log {held.journal}")
-        if line.entry.device != held.device:
-            raise BrokenLog(f"entry {line.entry.seq} is of the device {line.entry.device}")
-        if isinstance(line.entry, Opened) and line.entry.journal != held.journal:
-            raise BrokenLog(f"entry {line.entry.seq} is of the log {line.entry.journal}")
+        _is_in_place(held, line.entry, head, seq)
         head, seq = line.hash, line.entry.seq
-        lines.append(line)
+        lines.append(_Followed(head, line.entry))
     return lines
+
+
+def _is_in_place(held: Slice, entry: Entry, head: str, seq: int | None) -> None:
+    if seq is not None and entry.seq != seq + 1:
+        raise BrokenLog(f"entry {entry.seq} stands where {seq + 1} should be")
+    if entry.seq == 1 and head != first_head(held.journal):
+        raise BrokenLog(f"this is not the beginning of the log {held.journal}")
+    if entry.device != held.device:
+        raise BrokenLog(f"entry {entry.seq} is of the device {entry.device}")
+    if isinstance(entry, Opened) and entry.journal != held.journal:
+        raise BrokenLog(f"entry {entry.seq} is of the log {entry.journal}")
 
 
 def _is_of(entry: Entry, batch: str, fence: int) -> bool:

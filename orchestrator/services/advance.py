@@ -167,6 +167,7 @@ def requeue(core: Core, batch: UUID) -> None:
         row = core.batches.lock(tx, batch)
         if row is not None and core.moves.move_batch(tx, batch, BatchEvent.REQUEUED):
             drain_if_over(core, tx, row)
+            announce(core, tx, row.project_id, batch)
             vacant = core.devices.vacant(tx, row.device_type)
             tx.after_commit(lambda: advance_all(core, vacant))
 

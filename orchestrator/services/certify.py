@@ -12,18 +12,22 @@ from uuid import UUID
 
 from orchestrator.errors import CertificateNotReady, NotCertifiable
 from orchestrator.proof.certificate import public_key, sign
-from orchestrator.proof.exclusive import findings_in
+from orchestrator.proof.exclusive import batch_of, findings_in, veil
 from orchestrator.proof.slices import Gathered, NotAlone, TooManyEntries, gather
 from orchestrator.services.core import Core
 from orchestrator.store import certificates
 from orchestrator.store.certificates import BatchFacts, Ran
 from orchestrator.store.listings_reading import reading
 from orchestrator.store.witnesses import Witnesses
-from schemas.certificate import Certificate, CertificateKey, Ends, SignedCertificate
+from schemas.certificate import Certificate, CertificateKey, Ends, SignedCertificate, Slice
 from schemas.witness import BrokenLog
 from schemas.words import BatchStatus
 
 MOST_ENTRIES: Final = 20_000
+_TOO_LARGE: Final = (
+    f"a certificate holds at most {MOST_ENTRIES} entries, and this batch has more;"
+    " `holdfast verify` checks it"
+)
 LOGS_ARRIVE: Final = timedelta(minutes=1)
 """After it, the log of a run that did not end DONE may stay away: its device's disk is gone."""
 
@@ -38,7 +42,8 @@ def certify(core: Core, project: UUID, batch: UUID) -> SignedCertificate:
         facts = certificates.facts_of(connection, project, batch)
         if facts.ended_at is None:
             raise CertificateNotReady(f"the batch is {facts.status}: it is not over yet")
-        _refuse_if_too_large(facts.jobs_total)
+        if 2 * facts.jobs_total > MOST_ENTRIES:
+            raise NotCertifiable(_TOO_LARGE)
         ran = certificates.jobs_that_ran(connection, batch)
     gathered = _gathered(core, batch, facts)
     private = _private(core)
@@ -54,12 +59,27 @@ def certify(core: Core, project: UUID, batch: UUID) -> SignedCertificate:
         ),
         issued_at=facts.now.isoformat(),
         key_id=public_key(private).key_id,
-        held=sorted(gathered.slices, key=lambda held: (held.device, held.journal, held.fence)),
+        held=_shown(core, project, gathered.slices),
         unwitnessed=_unwitnessed(facts, ran, gathered),
     )
     if findings := findings_in(certificate):
         raise NotCertifiable("; ".join(findings[:3]))
     return sign(certificate, private)
+
+
+def _shown(core: Core, project: UUID, slices: Sequence[Slice]) -> list[Slice]:
+    """In order; of neighbours that are another project's only that they are there."""
+    lines = {line for held in slices for line in (held.before, held.after) if line is not None}
+    batches = {line: batch for line in lines if (batch := batch_of(line)) is not None}
+    with reading(core.engine) as connection:
+        ours = certificates.of_project(connection, project, sorted(set(batches.values())))
+    veiled = {line: veil(line) for line, batch in batches.items() if batch not in ours}
+    shown: list[Slice] = []
+    for held in sorted(slices, key=lambda held: (held.device, held.journal, held.fence)):
+        ends = {"before": held.before, "after": held.after}
+        seen = {end: veiled.get(line, line) if line else None for end, line in ends.items()}
+        shown.append(held.model_copy(update=seen))
+    return shown
 
 
 def _private(core: Core) -> bytes:
@@ -87,17 +107,9 @@ def _gathered(core: Core, batch: UUID, facts: BatchFacts) -> Gathered:
         raise NotCertifiable(f"a witness log was changed: {error}") from error
     except NotAlone as error:
         raise NotCertifiable(str(error)) from error
-    except TooManyEntries:
-        _refuse_if_too_large(MOST_ENTRIES)
+    except TooManyEntries as error:
+        raise NotCertifiable(_TOO_LARGE) from error
     return gathered
-
-
-def _refuse_if_too_large(jobs: int) -> None:
-    if 2 * jobs > MOST_ENTRIES:
-        raise NotCertifiable(
-            f"a certificate holds at most {MOST_ENTRIES} entries, and this batch has more;"
-            " `holdfast verify` checks it"
-        )
 
 
 def _unwitnessed(facts: BatchFacts, ran: Sequence[Ran], gathered: Gathered) -> list[str]:

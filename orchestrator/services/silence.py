@@ -1,7 +1,7 @@
 """Silence: who is not heard goes offline; what it had begun waits for it, or is lost."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,18 +21,20 @@ from schemas.words import OnLost
 
 logger = logging.getLogger(__name__)
 
-BEAT_TTL: Final = timedelta(seconds=4)
+LAG: Final = timedelta(seconds=1)
+"""How much older `heard_at` may be than the last heartbeat that was read, to spare writes."""
 STALE: Final = timedelta(seconds=2)
 """A window that nobody has held for this long is sent again."""
 
 
 def listen(core: Core, rows: Sequence[Watched]) -> None:
     """Read every heartbeat; follow up what each says, and what the missing ones do not."""
-    beats = core.permits.beats([row.name for row in rows])
+    heard = core.permits.beats([row.name for row in rows])
     forgotten = core.permits.has_forgotten()
-    silent = _take_note(core, [r.id for r in rows if r.name in beats], forgotten=forgotten)
+    ages = {row.id: heard[row.name].age_s for row in rows if row.name in heard}
+    silent = _take_note(core, ages, forgotten=forgotten)
     for row in rows:
-        beat = beats.get(row.name)
+        beat = heard[row.name].beat if row.name in heard else None
         if beat is not None and not (row.online and row.session == beat.session):
             _meet(core, row.id, beat)
         elif beat is not None:
@@ -43,12 +45,13 @@ def listen(core: Core, rows: Sequence[Watched]) -> None:
         _let_go(core, device)
 
 
-def _take_note(core: Core, heard: list[int], *, forgotten: bool) -> Silent:
-    # A beat is there for a while after its worker died: the lease includes that while.
-    after = timedelta(seconds=core.settings.lease_s) - BEAT_TTL
+def _take_note(core: Core, ages_s: Mapping[int, float], *, forgotten: bool) -> Silent:
+    # Never before the lease is over that its worker counts from its last heartbeat.
+    after = timedelta(seconds=core.settings.lease_s) + LAG
     with core.transaction() as tx:
-        core.watch.beats_read(tx, restart=forgotten)
-        core.devices.heard(tx, heard, lag=after / 4)
+        if core.watch.beats_read(tx, restart=forgotten):
+            logger.warning("silence is counted anew: nobody had listened, or Redis has forgotten")
+        core.devices.heard(tx, ages_s, lag=LAG)
         grace = timedelta(seconds=core.settings.grace_s)
         return core.watch.silent(tx, after=after, gone_after=after + grace)
 

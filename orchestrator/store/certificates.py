@@ -85,3 +85,14 @@ def facts_of(connection: Reader, project: UUID, batch: UUID) -> BatchFacts:
 
 def jobs_that_ran(connection: Reader, batch: UUID) -> list[Ran]:
     return [Ran(*row) for row in connection.execute(_RAN, {"batch": batch})]
+
+
+_OF_PROJECT: Final = text(
+    "SELECT id::text FROM batch WHERE project_id = :project AND id = ANY(CAST(:batches AS uuid[]))"
+)
+
+
+def of_project(connection: Reader, project: UUID, batches: Sequence[str]) -> set[str]:
+    """Those of the given batches that the project owns."""
+    given = {"project": project, "batches": list(batches)}
+    return set(connection.execute(_OF_PROJECT, given).scalars())

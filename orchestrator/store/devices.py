@@ -1,7 +1,7 @@
 """Devices: the seat, the fence, and the session of the worker that drives them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -235,15 +235,21 @@ def log(
 # In one order, as every statement that locks more than one device.
 _HEARD: Final = text(
     """
-    WITH due AS (
-        SELECT id FROM device WHERE id = ANY(:devices) AND online AND heard_at < :at - :lag
-        ORDER BY id FOR NO KEY UPDATE
+    WITH given AS (
+        SELECT id, :at - age * interval '1 second' AS heard
+        FROM unnest(CAST(:devices AS int[]), CAST(:ages AS float8[])) AS given (id, age)
+    ), due AS (
+        SELECT device.id, given.heard FROM device JOIN given ON given.id = device.id
+        WHERE device.online AND device.heard_at < given.heard - :lag
+        ORDER BY device.id FOR NO KEY UPDATE OF device
     )
-    UPDATE device SET heard_at = :at FROM due WHERE device.id = due.id
+    UPDATE device SET heard_at = due.heard FROM due WHERE device.id = due.id
     """
 )
 
 
-def heard(tx: Transaction, devices: Sequence[int], *, lag: timedelta) -> None:
-    """`lag`: how much older `heard_at` may be than the truth, to spare writes."""
-    tx.connection.execute(_HEARD, {"devices": list(devices), "at": tx.at, "lag": lag})
+def heard(tx: Transaction, ages_s: Mapping[int, float], *, lag: timedelta) -> None:
+    """How old the last heartbeat of each device is. `lag`: how much older `heard_at` may be than
+    the truth, to spare writes."""
+    ages = {"devices": list(ages_s.keys()), "ages": list(ages_s.values())}
+    tx.connection.execute(_HEARD, {**ages, "at": tx.at, "lag": lag})

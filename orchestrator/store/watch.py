@@ -133,28 +133,33 @@ def devices(tx: Transaction) -> list[Watched]:
     return [Watched(*row) for row in tx.connection.execute(_DEVICES)]
 
 
-# Silence counts only while we listen: after an outage of ours, or of the broker, it starts anew.
+# Silence counts only while we listen: after an outage of ours, or of the broker, it starts anew. So
+# it does when more than nearly the life of a heartbeat has gone by: one may have come and gone.
 _READ: Final = text(
     """
     WITH before AS (SELECT beats_read_at FROM watch WHERE id = 1),
     due AS (
         SELECT id FROM device
         WHERE online AND (:restart OR NOT EXISTS (
-            SELECT 1 FROM before WHERE beats_read_at > :at - interval '5 seconds'
+            SELECT 1 FROM before WHERE beats_read_at > :at - interval '3.5 seconds'
         ))
         ORDER BY id FOR NO KEY UPDATE
     ), restarted AS (
-        UPDATE device SET heard_at = :at FROM due WHERE device.id = due.id
+        UPDATE device SET heard_at = :at FROM due WHERE device.id = due.id RETURNING device.id
+    ), noted AS (
+        INSERT INTO watch (id, beats_read_at) VALUES (1, :at)
+        ON CONFLICT (id) DO UPDATE SET beats_read_at = excluded.beats_read_at
+        WHERE watch.beats_read_at < :at - interval '1 second'
     )
-    INSERT INTO watch (id, beats_read_at) VALUES (1, :at)
-    ON CONFLICT (id) DO UPDATE SET beats_read_at = excluded.beats_read_at
-    WHERE watch.beats_read_at < :at - interval '2 seconds'
+    SELECT EXISTS (SELECT 1 FROM restarted)
     """
 )
 
 
-def beats_read(tx: Transaction, *, restart: bool) -> None:
-    tx.connection.execute(_READ, {"at": tx.at, "restart": restart})
+def beats_read(tx: Transaction, *, restart: bool) -> bool:
+    """True when silence is counted anew for some device."""
+    anew: bool = tx.connection.execute(_READ, {"at": tx.at, "restart": restart}).scalar_one()
+    return anew
 
 
 _SILENT: Final = text(

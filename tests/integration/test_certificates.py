@@ -62,6 +62,20 @@ def test_a_batch_that_was_alone_is_certified_with_its_neighbours(
     assert str(before) in held["before"] and str(after) in held["after"]
 
 
+def test_a_neighbour_of_another_project_is_only_a_hash(
+    core: Core, api: Api, device: Witnessed, sql: Sql
+) -> None:
+    before, batch, after = (new_batch(core, 1) for _ in range(3))
+    device.serve_all()
+    device.shipper.ship()
+    others = {"other": OTHER_PROJECT, "theirs": [before, after]}
+    sql.execute(b"UPDATE batch SET project_id = %(other)s WHERE id = ANY(%(theirs)s)", others)
+    signed = api.get(address(batch))
+    (held,) = inside(signed)["held"]
+    assert (len(held["before"]), len(held["after"])) == (64, 64)
+    assert check(json.dumps(signed), api.get("/v1/certificate-key")["public_key"]) == []
+
+
 def test_a_batch_that_ran_in_many_segments_is_certified(
     core: Core, api: Api, tmp_path: Path
 ) -> None:

@@ -178,3 +178,14 @@ def assert_stored(result: Result, url: str, s3: S3) -> None:
     assert (len(text), hashlib.sha256(text).hexdigest()) == (result.size, result.sha256)
     value: Any = json.loads(text)
     assert value == {"big": "x" * 400_000}
+
+
+def test_a_result_that_is_nested_too_deeply_fails_its_job_and_the_next_one_runs(
+    stack: Stack,
+) -> None:
+    stack.worker()
+    nested = {"do": "nest", "levels": 300}
+    stack.send(window(stack.wait_session(), 1, nested, {"do": "noop"}))
+    failed, done = stack.settled(1).outcomes
+    assert isinstance(failed, Failed) and "could not be stored" in failed.reason
+    assert isinstance(done, Done)

@@ -3,17 +3,18 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import redis
 
 from orchestrator.broker.chains import Chains
-from orchestrator.broker.permits import Permits, Run
+from orchestrator.broker.permits import Heard, Permits, Run
 from orchestrator.broker.streams import Streams
 from orchestrator.errors import Unavailable
-from schemas.task import Beat, Window
+from schemas.task import BEAT_TTL_MS, Beat, Window
 
 Message = tuple[str, Any]
+BEAT_TTL_S: Final = BEAT_TTL_MS / 1000
 
 
 @dataclass
@@ -97,10 +98,14 @@ class SimPermits(Permits):
         self.broker.ask()
         self.broker.interrupts.update(runs)
 
-    def beats(self, devices: Sequence[str]) -> Mapping[str, Beat]:
+    def beats(self, devices: Sequence[str]) -> Mapping[str, Heard]:
         self.broker.ask()
         known, now = self.broker.beats, self.broker.now
-        return {name: known[name][0] for name in devices if name in known and known[name][1] > now}
+        return {
+            name: Heard(known[name][0], now - known[name][1])
+            for name in devices
+            if name in known and now - known[name][1] < BEAT_TTL_S
+        }
 
     def session_of(self, device: str) -> str | None:
         self.broker.ask()

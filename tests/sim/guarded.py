@@ -86,7 +86,7 @@ GUARDS: Final = (
     Guard(
         "an executor dies with its lease",
         "tests.sim.worker",
-        "return self.renewed_at + LEASE_S",
+        "return self.renewed_at + LEASHED_FOR * LEASE_S",
         "return NEVER",
     ),
     Guard(

@@ -114,12 +114,12 @@ class Devices:
     ) -> None:
         rows_of(tx).log(tx.at, kind, status, batch=batch, device=device, detail=detail)
 
-    def heard(self, tx: Transaction, devices: Sequence[int], *, lag: timedelta) -> None:
+    def heard(self, tx: Transaction, ages_s: Mapping[int, float], *, lag: timedelta) -> None:
         rows = rows_of(tx).devices
-        for device in devices:
-            row = rows[device]
-            if row.online and row.heard_at is not None and row.heard_at < tx.at - lag:
-                _set(tx, device, heard_at=tx.at)
+        for device, age_s in ages_s.items():
+            row, heard = rows[device], tx.at - timedelta(seconds=age_s)
+            if row.online and row.heard_at is not None and row.heard_at < heard - lag:
+                _set(tx, device, heard_at=heard)
 
 
 def _set(tx: Transaction, device: int, **changed: Any) -> None:

@@ -162,15 +162,17 @@ class Watch:
             ],
         )
 
-    def beats_read(self, tx: Transaction, *, restart: bool) -> None:
+    def beats_read(self, tx: Transaction, *, restart: bool) -> bool:
         rows = rows_of(tx)
         before = rows.beats_read.get("at")
-        if restart or before is None or before <= tx.at - timedelta(seconds=5):
-            for row in list(rows.devices.values()):
-                if row.online:
-                    rows.put(rows.devices, row.id, row._replace(heard_at=tx.at))
-        if before is None or before < tx.at - timedelta(seconds=2):
+        anew: list[DeviceRow] = []
+        if restart or before is None or before <= tx.at - timedelta(seconds=3.5):
+            anew = [row for row in rows.devices.values() if row.online]
+        for row in anew:
+            rows.put(rows.devices, row.id, row._replace(heard_at=tx.at))
+        if before is None or before < tx.at - timedelta(seconds=1):
             rows.put(rows.beats_read, "at", tx.at)
+        return bool(anew)
 
     def silent(self, tx: Transaction, *, after: timedelta, gone_after: timedelta) -> Silent:
         unheard: list[int] = []

@@ -19,9 +19,9 @@ from workers.executors.base import Work
 from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
 from workers.journal import Journal
 from workers.permits import PermitsUnreachable
+from workers.session import LEASHED_FOR, OURS_FOR
 
 LEASE_S: Final = 6.0
-BEAT_TTL_S: Final = 4.0
 PREFETCH: Final = 2
 GREET_AGAIN_S: Final = 5.0
 NEVER: Final = float("inf")
@@ -143,7 +143,7 @@ class SimWorker:
     # The session, as `workers.session` keeps it.
 
     def current(self) -> str | None:
-        overdue = self.broker.now - self.renewed_at > LEASE_S
+        overdue = self.broker.now - self.renewed_at > OURS_FOR * LEASE_S
         return None if overdue else self.session
 
     def tick(self) -> None:
@@ -160,13 +160,16 @@ class SimWorker:
             free = self.broker.remembers_for() > LEASE_S if holder is None else False
             if free or (holder is not None and holder == self.node.session):
                 self.seize()
-        elif holder == self.session or (holder is None and self.broker.now <= self.leash()):
+        elif holder == self.session or (holder is None and self.is_within_lease()):
             self.hello_due = self.hello_due or holder is None or self.is_unheard()
             self.renew()
         else:
             self.session = None
         if self.hello_due and self.session is not None:
             self.say_hello()
+
+    def is_within_lease(self) -> bool:
+        return self.broker.now - self.renewed_at <= LEASE_S
 
     def is_unheard(self) -> bool:
         met = self.broker.met.get(self.node.device) == self.session
@@ -187,7 +190,7 @@ class SimWorker:
         window, idle_s = self.holding.look()
         beat = SimBeat(self.node.type, self.session, self.node.journal, window, idle_s)
         self.broker.sessions[self.node.device] = (self.session, now + LEASE_S)
-        self.broker.beats[self.node.device] = (cast(Beat, beat), now + BEAT_TTL_S)
+        self.broker.beats[self.node.device] = (cast(Beat, beat), now)
 
     def say_hello(self) -> None:
         assert self.session is not None
@@ -234,7 +237,7 @@ class SimWorker:
 
     def leash(self) -> float:
         """When its executor is killed unless the session is renewed before."""
-        return self.renewed_at + LEASE_S
+        return self.renewed_at + LEASHED_FOR * LEASE_S
 
     def on_device(self, work: Work, tick: Tick) -> Ending:
         now = self.broker.now

@@ -47,6 +47,9 @@ class Leash:
             if self._deadline <= time.monotonic():
                 # A standby's executor may wait, warm, for the next lease.
                 self._deadline = math.inf
+            if self._killed == group:
+                # The number of one that is long gone.
+                self._killed, self._killed_at = 0, math.inf
             self._group = group
             self._tell()
 

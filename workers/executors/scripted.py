@@ -51,6 +51,7 @@ class ScriptedExecutor:
             "ignore-signals": self._ignore_signals,
             "big": self._big,
             "nan": self._nan,
+            "nest": self._nest,
             "spawn": self._spawn,
         }
         if word not in deeds:
@@ -106,6 +107,13 @@ class ScriptedExecutor:
 
     def _nan(self, work: Work, canceled: Canceled) -> dict[str, Any]:
         return {"energy": float("nan")}
+
+    def _nest(self, work: Work, canceled: Canceled) -> dict[str, Any]:
+        """`levels`: lists in lists in the result."""
+        nested: list[Any] = []
+        for _ in range(int(work.payload.get("levels", 10))):
+            nested = [nested]
+        return {"nested": nested}
 
     def _spawn(self, work: Work, canceled: Canceled) -> dict[str, Any]:
         """`s`: seconds that a process of the job's own sleeps; `wait`: the job does too."""
