@@ -19,7 +19,6 @@ from orchestrator.commands.connection import (
     connected,
     fail,
 )
-from orchestrator.commands.display import print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -51,13 +50,18 @@ def certificate(
     with connected(url, api_key) as client:
         if batch is None:
             found = client.certificate_key()
-            return print_json(found) if as_json else typer.echo(found["public_key"])
-        signed = client.attach(batch).certificate(timeout)
-    return print_json(signed) if output is None else _write(output, signed)
+            said = _text(found) if as_json else found["public_key"]
+        else:
+            said = _text(client.attach(batch).certificate(timeout))
+    return typer.echo(said) if output is None else _write(output, said)
 
 
-def _write(output: Path, signed: dict[str, Any]) -> None:
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _write(output: Path, said: str) -> None:
     try:
-        output.write_text(json.dumps(signed, indent=2) + "\n")
+        output.write_text(f"{said}\n")
     except OSError as error:
         fail(f"{output} cannot be written: {error.strerror}", REFUSED)

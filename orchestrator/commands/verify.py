@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from orchestrator.commands import certified
 from orchestrator.commands.connection import USAGE, AsJson, fail
 from orchestrator.commands.display import console, print_json, print_table, text
 
@@ -22,6 +23,10 @@ VIOLATED, AWAY = 1, 3
 EXIT_CODES: Final = (
     "Exit codes: 0 nothing is violated, 1 something is, 2 wrong usage, "
     "3 the database or the object store could not be read."
+)
+_STORE: Final = (
+    "HOLDFAST_STORE_URL or the HOLDFAST_S3_ settings: they must name the store of the workers,"
+    " which make it when they first start"
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _STYLES: Final = {"ok": "green", "warn": "yellow", "violated": "bold red"}
@@ -36,8 +41,8 @@ def verify(
     since: Annotated[str | None, typer.Option(help=f"From {_MOMENT}.")] = None,
     until: Annotated[str | None, typer.Option(help=f"Up to {_MOMENT}.")] = None,
     lag: Annotated[
-        float, typer.Option(min=0, help="Seconds that a witness may take to arrive.")
-    ] = 30.0,
+        float | None, typer.Option(min=0, help="Seconds that a witness may take to arrive (30).")
+    ] = None,
     read_objects: Annotated[
         bool, typer.Option("--read-objects", help="Read every result in the object store.")
     ] = False,
@@ -54,12 +59,12 @@ def verify(
     Example: holdfast verify --since 24h
     """
     if certificate is not None:
-        raise typer.Exit(_check(certificate, key, as_json=as_json))
+        if read_objects or any(each is not None for each in (since, until, lag)):
+            fail("--certificate looks at that file alone: it goes only with --key", USAGE)
+        raise typer.Exit(VIOLATED if certified.show(certificate, key, as_json=as_json) else 0)
     if key is not None:
         fail("--key is the key of a certificate: give --certificate, too", USAGE)
-    now = datetime.now(UTC)
-    span = {"since": _moment("--since", since, now), "until": _moment("--until", until, now)}
-    report = _verify(_settings(), span, lag, read_objects=read_objects)
+    report = _verify(_settings(), _span(since, until), lag, read_objects=read_objects)
     if as_json:
         print_json(_as_dict(report))
     else:
@@ -67,51 +72,45 @@ def verify(
     raise typer.Exit(0 if report.clean else VIOLATED)
 
 
-def _check(path: Path, key: str | None, *, as_json: bool) -> int:
-    from orchestrator.proof.certificate import check
-
-    try:
-        against = check(path.read_text(), key)
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"--certificate {path} cannot be read: {error}", USAGE)
-    if as_json:
-        print_json({"clean": not against, "against": against})
-    for reason in () if as_json else against:
-        console().print(text(f"violated: {reason}", _STYLES["violated"]), soft_wrap=True)
-    if not (as_json or against):
-        trust = "with that key" if key else "but by whose key is not said: give --key"
-        typer.echo(f"the batch was alone on its devices; signed {trust}")
-    return VIOLATED if against else 0
+def _span(since: str | None, until: str | None) -> dict[str, datetime | None]:
+    now = datetime.now(UTC)
+    first, last = _moment("--since", since, now), _moment("--until", until, now)
+    if first is not None and first > (last or now):
+        fail(f"--since must be before {'now' if last is None else '--until'}, got {since!r}", USAGE)
+    if first is not None and first > now:
+        fail(f"--since must not be in the future, got {since!r}", USAGE)
+    return {"since": first, "until": last}
 
 
 def _moment(option: str, given: str | None, now: datetime) -> datetime | None:
     if given is None:
         return None
-    if span := re.fullmatch(r"(\d{1,6})([smhd])", given):
-        return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
     try:
-        moment = datetime.fromisoformat(given)
-    except ValueError:
+        if span := re.fullmatch(r"(\d{1,6})([smhd])", given):
+            return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
+        return datetime.fromisoformat(given).astimezone(UTC)
+    except (ValueError, OverflowError):
         fail(f"{option} must be {_MOMENT}, got {given!r}", USAGE)
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _settings() -> Settings:
     from orchestrator.config import BadSettings, Settings
 
     try:
-        return Settings.from_env(os.environ)
+        # Nothing here speaks to the broker: whoever verifies need not know where it is.
+        return Settings.from_env({**os.environ, "HOLDFAST_BROKER_URL": "redis://not-needed"})
     except BadSettings as error:
         fail("; ".join(error.problems), USAGE)
 
 
 def _verify(
-    given: Settings, span: dict[str, datetime | None], lag: float, *, read_objects: bool
+    given: Settings, span: dict[str, datetime | None], lag: float | None, *, read_objects: bool
 ) -> Report:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from orchestrator.errors import Unavailable
     from orchestrator.proof.verify import Patience, verify
+    from orchestrator.store.objects import StoreAway
 
     bar = Progress(
         TextColumn("{task.description:<36}"),
@@ -128,10 +127,12 @@ def _verify(
                 given.store_url,
                 s3=given.s3,
                 **span,
-                patience=Patience(lag_s=lag),
+                patience=Patience() if lag is None else Patience(lag_s=lag),
                 read_objects=read_objects,
                 progress=_teller(bar),
             )
+    except StoreAway as error:
+        fail(f"could not look: {error}; mend {_STORE}", AWAY)
     except Unavailable as error:
         fail(f"could not look: {error}", AWAY)
 
@@ -147,27 +148,43 @@ def _teller(bar: Any) -> Tell:
 
 def show(report: Report) -> None:
     """A table of what was looked at, and then every row that is named."""
-    from orchestrator.proof.report import PROMISES
-
     print_table(
-        ("#", "PROMISE", "WHAT", "LOOKED AT", "FOUND", ""),
-        [_cells(line, PROMISES[line.invariant]) for line in report.lines],
+        ("#", "WHAT", "LOOKED AT", "FOUND", ""),
+        [_cells(line) for line in report.lines],
         "nothing was looked at",
     )
     out = console()
     for title, rows in (("violated", report.violations), ("warn", report.warnings)):
         for found in rows:
             out.print(text(_sentence(title, found), _STYLES[title]), soft_wrap=True)
+    as_of = f"as of {_said(report.at)}, in {report.took_s:.1f} s"
+    out.print(f"{_verdict(report)}; {_range(report)}; {as_of}", soft_wrap=True)
+
+
+def _verdict(report: Report) -> str:
     bad = len({(found.invariant, found.what) for found in report.violations})
     verdict = f"{bad} of {len(report.lines)} checks are violated" if bad else "nothing is violated"
-    out.print(f"{verdict}; as of {report.at:%Y-%m-%d %H:%M:%S %Z}, in {report.took_s:.1f} s")
+    if report.warned:
+        verdict += f", {report.warned:,} warning{'s' if report.warned > 1 else ''}"
+    return verdict
 
 
-def _cells(line: Line, promise: str) -> tuple[Any, ...]:
+def _range(report: Report) -> str:
+    if report.since is report.until is None:
+        return "all batches"
+    since = "" if report.since is None else f" from {_said(report.since)}"
+    return f"batches alive{since} to {'now' if report.until is None else _said(report.until)}"
+
+
+def _said(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _cells(line: Line) -> tuple[Any, ...]:
     looked_at = f"{line.looked_at:,} {line.of}"
     found = f"{line.found:,}" if line.found else ""
     verdict = text(line.verdict.value, _STYLES.get(line.verdict.value, "dim"))
-    return (str(line.invariant or ""), promise, line.what, looked_at, found, verdict)
+    return (str(line.invariant or ""), line.what, looked_at, found, verdict)
 
 
 def _sentence(title: str, found: Violation) -> str:
@@ -179,6 +196,8 @@ def _as_dict(report: Report) -> dict[str, Any]:
     return {
         "clean": report.clean,
         "at": report.at.isoformat(),
+        "since": report.since and report.since.isoformat(),
+        "until": report.until and report.until.isoformat(),
         "took_s": round(report.took_s, 3),
         "counts": dict(report.counts),
         "lines": [

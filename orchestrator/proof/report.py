@@ -4,21 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
-
-PROMISES: Final = {
-    0: "the witness is whole",
-    1: "one batch at a time",
-    2: "nobody in between",
-    3: "in order",
-    4: "one end for each job",
-    5: "one run, one result",
-    6: "canceled is canceled",
-    7: "idle time",
-    8: "nothing is forgotten",
-    9: "calls are kept",
-    10: "the ledger",
-}
+from typing import Any, NamedTuple
 
 Tell = Callable[[int, int, str], None]
 """How many steps are done, of how many, and what is being done now."""
@@ -28,7 +14,7 @@ class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
     BAD = "violated"
-    NONE = "no such thing yet"
+    NONE = "-"
 
 
 class Violation(NamedTuple):
@@ -55,15 +41,23 @@ class Line:
 class Report:
     """`violations` and `warnings` name the first offenders of each line; `found` counts all.
 
-    `at` is the moment that was looked at, by the database's clock.
+    `at` is the moment that was looked at, by the database's clock; `since` and `until` are the
+    range that was asked for, None where it is open.
     """
 
     at: datetime
     took_s: float
     counts: Mapping[str, int]
+    since: datetime | None = None
+    until: datetime | None = None
     lines: list[Line] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     warnings: list[Violation] = field(default_factory=list)
+
+    @property
+    def warned(self) -> int:
+        """How many warnings there are, named or not."""
+        return sum(line.found for line in self.lines if line.verdict is Verdict.WARN)
 
     @property
     def clean(self) -> bool:

@@ -22,6 +22,7 @@ from orchestrator.store.audit_evidence import Evidence, gathering
 from orchestrator.store.audit_history import HISTORY
 from orchestrator.store.audit_live import LIVE
 from orchestrator.store.audit_witnessed import WITNESSED
+from orchestrator.store.objects import need_folder
 from orchestrator.store.witnesses import Segment, Witnesses
 from schemas.objects import S3
 from schemas.witness import read_lines
@@ -37,7 +38,12 @@ WRONG_CLOCK_S: Final = 86_400.0
 OBJECTS: Final = 1000
 
 _LEDGER: Final = Line(
-    invariant=10, what="it sums to zero", looked_at=0, of="entries", found=0, verdict=Verdict.NONE
+    invariant=10,
+    what="the ledger sums to zero",
+    looked_at=0,
+    of="entries",
+    found=0,
+    verdict=Verdict.NONE,
 )
 
 
@@ -68,6 +74,7 @@ def verify(
     the newest only their sizes are asked for.
     """
     began = time.monotonic()
+    need_folder(store_url)
     given = {"since": since, "until": until}
     span = Range(**{name: moment for name, moment in given.items() if moment is not None})
     check = _Check(span, patience or Patience(), progress or _silent)
@@ -84,12 +91,18 @@ def verify(
         at=facts.at,
         took_s=time.monotonic() - began,
         counts=counts,
+        since=since,
+        until=until,
         lines=sorted(check.lines, key=lambda line: line.invariant),
         violations=sorted(check.violations, key=lambda found: found.invariant),
         warnings=sorted(check.warnings, key=lambda found: found.invariant),
     )
 
 
+_LOGS: Final = Question(invariant=0, what="there are logs", of="results", sql="", grave=False)
+_NO_LOGS: Final = Offences(
+    1, [{"why": "there are results and not one log: is HOLDFAST_STORE_URL the workers' own?"}]
+)
 _OBJECTS: Final = Question(invariant=5, what="stored results are there", of="objects", sql="")
 
 
@@ -125,6 +138,8 @@ class _Check:
     def cross(self, evidence: Evidence, facts: Facts) -> None:
         self.counts |= evidence.counts()
         counts = {**facts.counts, **self.counts}
+        unproven = counts["results"] > 0 and counts["logs"] == 0
+        self.judge(_LOGS, _NO_LOGS if unproven else Offences(0, []), counts["results"])
         given = {
             "skew": self._patience.skew_s,
             "horizon": facts.at.timestamp() - self._patience.lag_s,

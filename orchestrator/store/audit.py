@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+import psycopg
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from orchestrator.errors import Unavailable
+from orchestrator.store import migrations
 from orchestrator.store.transaction import failing_as_ours
 
 SHOWN: Final = 20
@@ -130,8 +135,11 @@ class Snapshot:
         """Every row of a statement as the texts of its columns, a piece at a time in memory."""
         driver = self._connection.connection.cursor()
         given = {name: str(value) for name, value in self._given.items()}
-        with failing_as_ours(), driver.copy(_bound(select, given)) as copy:
-            yield from copy.rows()
+        try:
+            with driver.copy(_bound(select, given)) as copy:
+                yield from copy.rows()
+        except psycopg.OperationalError as error:
+            raise Unavailable("the database went away; try again in a few seconds") from error
 
 
 def offences(rows: Sequence[Row]) -> Offences:
@@ -148,7 +156,8 @@ def _bound(select: str, given: Mapping[str, str]) -> str:
 
 @contextmanager
 def snapshot(database_url: str, span: Range) -> Generator[Snapshot]:
-    """Raises `Unavailable`. Held until the block ends, and vacuum waits for it so long."""
+    """Raises `Unavailable`, also where the tables are not those of this version. Held until the
+    block ends, and vacuum waits for it so long."""
     engine = create_engine(
         database_url,
         poolclass=NullPool,
@@ -162,4 +171,22 @@ def snapshot(database_url: str, span: Range) -> Generator[Snapshot]:
         },
     ).execution_options(postgresql_readonly=True)
     with failing_as_ours(), engine.connect() as connection:
+        _need_our_tables(database_url, connection)
         yield Snapshot(connection, span)
+
+
+def _need_our_tables(database_url: str, connection: Connection) -> None:
+    script = ScriptDirectory.from_config(migrations.config(database_url))
+    head = script.get_current_head()
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found == head:
+        return
+    if found is None or found in {each.revision for each in script.walk_revisions()}:
+        raise Unavailable(
+            "the database is not migrated: run `holdfast migrate`"
+            f" (its tables are at {found or 'nothing'}, not at {head})"
+        )
+    raise Unavailable(
+        f"the database's tables are at {found}, which this version does not know:"
+        " run the `holdfast` that made them"
+    )

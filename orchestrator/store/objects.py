@@ -2,12 +2,31 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from os import scandir
 from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from orchestrator.errors import NotFound, Unavailable
 from schemas.objects import S3, store_options
 
 CHUNK_BYTES: Final = 256 * 1024
+
+
+class StoreAway(Unavailable):
+    """The object store that HOLDFAST_STORE_URL names cannot be read."""
+
+
+def need_folder(store_url: str) -> None:
+    """For who must not make it: raises `StoreAway` unless a store on this machine is there."""
+    url = urlsplit(store_url)
+    if url.scheme != "file":
+        return
+    folder = url2pathname(url.path)
+    try:
+        scandir(folder).close()
+    except OSError as error:
+        raise StoreAway(f"the object store's folder {folder}: {error.strerror}") from error
 
 
 def read_object(store_url: str, s3: S3, ref: str) -> Iterator[bytes]:
@@ -21,7 +40,7 @@ def read_object(store_url: str, s3: S3, ref: str) -> Iterator[bytes]:
     except FileNotFoundError as error:
         raise NotFound("the result is no longer in the object store") from error
     except (BaseError, OSError) as error:
-        raise Unavailable("the object store does not answer; try again in a few seconds") from error
+        raise StoreAway("the object store does not answer; try again in a few seconds") from error
     return (bytes(piece) for piece in found.stream(min_chunk_size=CHUNK_BYTES))
 
 

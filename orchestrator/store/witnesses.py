@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from orchestrator.errors import Unavailable
-from orchestrator.store.objects import CHUNK_BYTES, open_store
+from orchestrator.store.objects import CHUNK_BYTES, StoreAway, open_store
 from schemas.objects import S3
 from schemas.witness import FOLDER, LONGEST_LINE
 
@@ -27,11 +26,12 @@ class Segment:
 
 class Witnesses:
     """What is in the store now; a log that grows meanwhile is read up to some later entry, and
-    never with a gap. Raises `Unavailable` where the store does not answer."""
+    never with a gap. Raises `StoreAway` where the store does not answer."""
 
     def __init__(self, store_url: str, s3: S3) -> None:
         """A folder on this machine is given as `file:///...`, like the workers' own store."""
-        self._store: Any = open_store(store_url, s3)
+        with _answering():
+            self._store: Any = open_store(store_url, s3)
 
     def devices(self) -> list[str]:
         return self._folders(FOLDER)
@@ -99,6 +99,6 @@ def _answering() -> Generator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        raise Unavailable(
+        raise StoreAway(
             f"the witness logs cannot be read from the object store: {type(error).__name__}"
         ) from error

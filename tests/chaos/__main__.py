@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.trial import Verdict, run
+from tests.options import at_least
 
 
 def main() -> int:
@@ -68,7 +69,9 @@ def _interrupted(signum: int, frame: FrameType | None) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first one")
-    parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
+    parser.add_argument(
+        "--seeds", type=at_least(1), default=1, help="how many, one after the other"
+    )
     parser.add_argument("--minutes", type=float, default=3.0, help="of faults, for each seed")
     parser.add_argument("--jobs", type=int, default=10_000, help="about how many, for each seed")
     parser.add_argument("--keep", action="store_true", help="the folders of good seeds, too")

@@ -116,11 +116,3 @@ def test_an_object_store_that_is_away_is_exit_code_3(
     environment.setenv("HOLDFAST_S3_SECRET_KEY", "x")
     result = said()
     assert (result.exit_code, "could not look" in result.output) == (3, True)
-
-
-def test_a_certificate_is_checked_without_any_server(tmp_path: Path) -> None:
-    path = tmp_path / "certificate.json"
-    path.write_text("{}")
-    result = said("--certificate", str(path))
-    assert (result.exit_code, "not a certificate" in result.output) == (1, True)
-    assert said("--certificate", str(tmp_path / "none")).exit_code == 2

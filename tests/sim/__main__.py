@@ -15,6 +15,7 @@ from itertools import islice
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from tests.options import at_least
 from tests.sim import history, script, telling
 
 CHUNK = 500
@@ -93,11 +94,13 @@ def main() -> int:
         " code on a simulated store, broker and clock. Exit status 1 when an invariant breaks.",
         epilog="Example: python -m tests.sim --seeds 100000",
     )
-    parser.add_argument("--seeds", type=int, default=20_000, help="how many histories (20000)")
-    parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--seed", type=int, help="only this one: tell it, and shrink it if it fails"
+        "--seeds", type=at_least(1), default=20_000, help="how many histories (20000)"
+    )
+    parser.add_argument("--first", type=at_least(0), default=0, help="the first seed (0)")
+    parser.add_argument("--processes", type=at_least(1), default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--seed", type=at_least(0), help="only this one: tell it, and shrink it if it fails"
     )
     given = parser.parse_args()
     if given.seed is not None:
