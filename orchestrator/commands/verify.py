@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 VIOLATED, AWAY = 1, 3
 EXIT_CODES: Final = (
-    "Exit codes: 0 nothing is violated, 1 something is, 2 wrong usage, "
+    "Exit codes: 0 ok: nothing is violated, 1 something is, 2 wrong usage, "
     "3 the database or the object store could not be read."
 )
 _STORE: Final = (

@@ -53,6 +53,20 @@ def test_a_certificate_that_was_changed_on_its_way_is_refused(
     assert "the signature" in finding
 
 
+def test_the_key_is_written_to_a_file_with_which_a_certificate_is_checked(
+    stack: Stack, device: str, log: Path, tmp_path: Path
+) -> None:
+    key, file = tmp_path / "holdfast.key", tmp_path / "alone.json"
+    with stack.client() as client:
+        batch = client.create_batch(device.replace("dev-", "T"), deeds(3, log))
+        assert batch.wait(timeout=60).status == "DONE"
+    assert holdfast(stack, "certificate", "--key", "--output", str(key)) == ""
+    holdfast(stack, "certificate", batch.id, "--output", str(file))
+    told = holdfast(stack, "verify", "--certificate", str(file), "--key", key.read_text())
+    assert f"batch {batch.id}, DONE\n3 of 3 jobs witnessed on {device}" in told
+    assert "the given one" in told
+
+
 @pytest.mark.parametrize("words", [(), ("some-batch", "--key")])
 def test_the_command_wants_a_batch_or_the_key(stack: Stack, words: tuple[str, ...]) -> None:
     done = subprocess.run(

@@ -25,11 +25,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 
 @pytest.fixture
 def settings(servers: embedded.Servers, tmp_path: Path) -> Settings:
+    store = tmp_path / "objects"
+    store.mkdir()
     return Settings.from_env(
         {
             "HOLDFAST_DATABASE_URL": servers.database,
             "HOLDFAST_BROKER_URL": servers.broker,
-            "HOLDFAST_STORE_URL": (tmp_path / "objects").as_uri(),
+            "HOLDFAST_STORE_URL": store.as_uri(),
         }
     )
 
