@@ -3,8 +3,10 @@
 import signal
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from schemas.task import Done, Lost
@@ -13,7 +15,7 @@ from tests.integration.test_leash import LEASE, deeds, executor_of, long_job, on
 from tests.integration.worker_stack import Stack, Worker, broker, fresh_stack, lives, window
 from tests.waiting import until
 from workers.executors.scripted import history
-from workers.journal import Journal
+from workers.journal import Journal, JournalInUse
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,16 @@ def log(tmp_path: Path) -> Path:
 def witnessed(stack: Stack, worker: Worker) -> tuple[Began, Finished]:
     """Of its last run, once the worker is gone."""
     worker.end()
-    with Journal(stack.folder / "journal", device="d1") as journal:
+    found: list[Journal] = []
+
+    def is_free() -> bool:
+        # A child that was just being made may hold the lock for a moment longer.
+        with suppress(JournalInUse):
+            found.append(Journal(stack.folder / "journal", device="d1"))
+        return bool(found)
+
+    until(is_free, 10)
+    with found[0] as journal:
         entries = [each.entry for each in read_lines(journal.witnessed(1, 1000), journal.id)]
     began, finished = entries[-2:]
     assert isinstance(began, Began)
@@ -84,9 +95,10 @@ def test_a_job_that_never_reached_the_device_did_not_hold_it_until_the_thaw(
     stack: Stack, log: Path
 ) -> None:
     worker = stack.worker(**LEASE, HOLDFAST_FAILPOINTS="worker.began=stop@1")
-    first = stack.wait_session()
+    stack.send(window(stack.wait_session(), 1, long_job(log)))
+    process = psutil.Process(worker.process.pid)
+    until(lambda: process.status() == psutil.STATUS_STOPPED, 20)
     executor = executor_of(worker)
-    stack.send(window(first, 1, long_job(log)))
     until(lambda: not lives(executor), 20)
     thawed = thawed_later(worker)
     assert isinstance(only(stack.settled(1).outcomes), Lost)
