@@ -119,6 +119,7 @@ class Execution:
         for task in window.jobs:
             try:
                 outcomes.append(self._one(window, task, stuck=stuck))
+                stuck = stuck or isinstance(outcomes[-1], Lost)
             except PermitsUnreachable as error:
                 logger.warning("window %d: nothing more begins: %s", window.window, error)
                 outcomes.append(_skipped(task))
@@ -235,8 +236,7 @@ class _Watch:
         self.began_at = began_at
         self._on = execution
         self._window = window
-        limits = [limit for limit in (task.wall_s, execution.wall_s) if limit]
-        self._wall_s = min(limits, default=None)
+        self._wall_s = min(filter(None, (task.wall_s, execution.wall_s)), default=None)
         self._started = time.monotonic()
         self._told = False
         self._why: Callable[[float], Failed | Canceled | Lost] = self._lost

@@ -78,6 +78,12 @@ GUARDS: Final = (
         "stuck = False",
     ),
     Guard(
+        "nothing of a window begins behind a run that was lost",
+        "workers.execute",
+        "stuck = stuck or isinstance(outcomes[-1], Lost)",
+        "pass",
+    ),
+    Guard(
         "a journal keeps what an older window may ask it for",
         "orchestrator.services.recall",
         "settled_below=left[0].id",

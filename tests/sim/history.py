@@ -12,6 +12,7 @@ from tests.sim.world import World
 
 ROUNDS: Final = 80
 ROUND_S: Final = 4.0
+HEARD: Final = ("orchestrator", "workers")
 
 
 def play(world: World, steps: Sequence[Step]) -> None:
@@ -77,7 +78,7 @@ class Surprise(logging.Handler):
 
 def listen() -> None:
     """Once a process."""
-    for name in ("orchestrator", "workers"):
+    for name in HEARD:
         logger = logging.getLogger(name)
         logger.setLevel(logging.ERROR)
         logger.propagate = False

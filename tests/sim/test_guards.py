@@ -11,11 +11,6 @@ from tests.sim.guards import without
 HISTORIES = histories()
 
 
-@pytest.fixture(autouse=True)
-def listening() -> None:
-    history.listen()
-
-
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_its_history_is_sound_with_it(guard: Guard) -> None:
     assert history.verdict(HISTORIES[guard.name]) is None
