@@ -106,14 +106,16 @@ class Execution:
     holding: Holding = field(default_factory=Holding)
     clock: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
-
     served: int | None = None
     """The window before, if nothing of it was left to do."""
+    refused: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Runs that lost their permit to a journal that refused them, with their window."""
 
     def execute(self, window: Window) -> Settle:
         self.holding.hold(window.window)
         stuck = window.after is not None and window.after != self.served
         self.journal.settled_below(window.settled_below)
+        self.refused = {k: w for k, w in self.refused.items() if w >= window.settled_below}
         self.packer.new_window()
         outcomes: list[Outcome] = []
         for task in window.jobs:
@@ -127,6 +129,7 @@ class Execution:
             except _NotWritten as refused:
                 # Else a disk that has room again would let the next job overtake this one.
                 outcomes.append(self._not_begun(task, refused))
+                self.refused[task.job, task.run] = window.window
                 stuck = True
         self.served = window.window if all(map(_is_over, outcomes)) else None
         failpoint.reach("worker.finished")
@@ -148,6 +151,8 @@ class Execution:
             gone = not self.permits.take(task.job, task.run)
         except JournalError as error:
             raise _NotWritten(str(error), gone=False) from error
+        if gone and (task.job, task.run) in self.refused:
+            raise _NotWritten("it had no room when this run had its permit", gone=True)
         if gone:
             return _skipped(task, gone=True)
         failpoint.reach("worker.permitted")
@@ -183,13 +188,8 @@ class Execution:
         )
         failpoint.reach("worker.began")
         watch = _Watch(self, window, task, began_at)
-        work = Work(
-            batch=window.batch,
-            shared=window.shared,
-            job=task.job,
-            run=task.run,
-            payload=task.payload,
-        )
+        job, run, payload = task.job, task.run, task.payload
+        work = Work(batch=window.batch, shared=window.shared, job=job, run=run, payload=payload)
         try:
             # The journal may have kept us waiting. A worker that is frozen after this look finds
             # its executor killed by the leash.

@@ -41,3 +41,21 @@ def test_a_disk_that_has_room_again_lets_no_job_overtake_the_one_it_refused(
     monkeypatch.setattr(bench.journal, "began", full_once)
     assert bench.run("a", "b") == [*skipped("a", gone=True), *skipped("b")]
     assert bench.child.ran == []
+
+
+def test_a_second_copy_of_a_window_finds_the_disk_with_room_and_still_overtakes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seed 1 of the nemesis: the first copy took the permit of its first job for a journal that
+    was full; the second found that permit gone, and began with the next job."""
+    began = bench.journal.began
+
+    def full_once(*_: object, **__: object) -> None:
+        monkeypatch.setattr(bench.journal, "began", began)
+        raise JournalError("disk full")
+
+    monkeypatch.setattr(bench.journal, "began", full_once)
+    bench.run("a", "b")
+    bench.permits.gone = {"a"}
+    assert bench.run("a", "b") == [*skipped("a", gone=True), *skipped("b")]
+    assert bench.child.ran == []
