@@ -1,7 +1,7 @@
 """What the engine needs of its store, and nothing about how it is done.
 
 The modules of `orchestrator.store` are these ports on Postgres. The simulation of the tests brings
-others, in memory, so that the very same services run there a thousand histories a second.
+others, in memory, so that the very same services run there, hundreds of histories a second.
 """
 
 from collections.abc import Mapping, Sequence

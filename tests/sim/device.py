@@ -29,7 +29,6 @@ class Floor:
     history: list[Began] = field(default_factory=list)
     running: dict[str, tuple[Began, float, Callable[[], float]]] = field(default_factory=dict)
     ends: dict[tuple[str, int], str] = field(default_factory=dict)
-    ended_at: dict[tuple[str, int], float] = field(default_factory=dict)
     began: defaultdict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     forbidden: set[str] = field(default_factory=set)
     """Jobs whose cancel was acknowledged as certain."""
@@ -46,12 +45,11 @@ class Floor:
         self.history.append(began)
         self.running[began.device] = (began, until, leash)
 
-    def end(self, device: str, job: str, run: int, how: str, at: float) -> None:
+    def end(self, device: str, job: str, run: int, how: str) -> None:
         running = self.running.get(device)
         if running is not None and (running[0].job, running[0].run) == (job, run):
             del self.running[device]
         self.ends[job, run] = how
-        self.ended_at[job, run] = at
 
     def power_off(self, device: str, runs: set[tuple[str, int]]) -> None:
         """The processes that ran these are dead."""

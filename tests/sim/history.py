@@ -15,10 +15,15 @@ ROUND_S: Final = 4.0
 HEARD: Final = ("orchestrator", "workers")
 
 
-def play(world: World, steps: Sequence[Step]) -> None:
-    """Raises `Violation`. In one history of four nothing that was lost may be tried again."""
+def prepare(world: World, steps: Sequence[Step]) -> None:
+    """In one history of four nothing that was lost may be tried again."""
     if steps and steps[0].x > 0.75:
         world.rows.on_lost = "fail"
+
+
+def play(world: World, steps: Sequence[Step]) -> None:
+    """Raises `Violation`."""
+    prepare(world, steps)
     for step in steps:
         script.play(world, step)
     world.heal()

@@ -1,6 +1,6 @@
 """The engine's store in memory: the same ports, the same guards, no database.
 
-What it does is held against Postgres by test_memory_is_postgres. Ids are short strings: a thousand
+What it does is held against Postgres by test_memory_is_postgres. Ids are short strings: hundreds of
 histories a second leave no time for UUIDs.
 """
 
@@ -108,10 +108,6 @@ class Rows:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         self.events.append(Event(at, kind, status, batch, job, device, detail))
-
-    def snapshot(self) -> tuple[Any, ...]:
-        """All that a caller could tell apart, for a comparison with Postgres."""
-        return (self.batches, self.devices, self.jobs, self.windows, self.results, self.events)
 
 
 class MemoryTransaction(Transaction):

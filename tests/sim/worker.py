@@ -252,7 +252,7 @@ class SimWorker:
             if self.is_cut() or tick():
                 how = Stopped()
                 break
-        self.floor.end(self.node.device, work.job, work.run, type(how).__name__, self.broker.now)
+        self.floor.end(self.node.device, work.job, work.run, type(how).__name__)
         self.give_way()
         return how
 

@@ -2,13 +2,14 @@
 simulated. What happens, and in which order, is decided by a script.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
+import redis
 from sqlalchemy import Engine
 
 from orchestrator.config import Settings
@@ -92,7 +93,7 @@ class World:
             engine=cast(Engine, None),
             permits=SimPermits(self.broker, self.others_go_on),
             chains=SimChains(self.broker),
-            streams=cast(NoStreams, NOBODY),
+            streams=NoStreams(cast(redis.Redis, None)),
             settings=SETTINGS,
             physics=NO_PHYSICS,
             **PORTS,
@@ -222,13 +223,3 @@ HANDLERS: Final[dict[str, Callable[..., None]]] = {
     "hello": hello,
     "began": began,
 }
-
-
-class Nobody(NamedTuple):
-    """Nobody watches the streams."""
-
-    def announce(self, news: Sequence[object]) -> None:
-        pass
-
-
-NOBODY: Final = Nobody()
