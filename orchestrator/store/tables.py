@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
-from orchestrator.store import outbox, tenants
+from orchestrator.store import credits, outbox, submitted, tenants
 from orchestrator.store.columns import column, metadata, moment, words
 from schemas.words import BatchStatus, JobStatus, OnLost
 
-__all__ = ["metadata", "outbox", "tenants"]
+__all__ = ["credits", "metadata", "outbox", "submitted", "tenants"]
 
 device_type = Table(
     "device_type",
@@ -41,7 +41,11 @@ device_type = Table(
     Column("spec", Text),
     column(Boolean, "public", "false"),
     Column("max_qubits", Integer),
+    column(BigInteger, "rate", "0"),
+    column(Integer, "cores", "1"),
+    Column("project_id", Uuid, ForeignKey("project.id")),
     CheckConstraint(words("on_lost", OnLost), name="on_lost"),
+    CheckConstraint("rate >= 0 AND cores > 0", name="money"),
 )
 
 device = Table(
@@ -62,6 +66,8 @@ device = Table(
     column(BigInteger, "fence", "0"),
     column(Boolean, "yielding", "false"),
     column(Integer, "window_size", "1"),
+    column(Text, "transport", "'celery'"),
+    CheckConstraint("transport IN ('celery', 'https')", name="transport"),
     CheckConstraint("service IN ('active', 'draining', 'paused', 'retired')", name="service"),
     CheckConstraint("fence >= 0 AND window_size > 0", name="counters"),
     Index("device_seat_idx", "seat", postgresql_where=text("seat IS NOT NULL")),
@@ -107,6 +113,9 @@ batch = Table(
     Column("webhook", Text),
     Column("options", JSON(none_as_null=True)),
     Column("reason", Text),
+    # Credits are held for its jobs.
+    column(Boolean, "billed", "false"),
+    Column("key_id", Uuid),
     column(Integer, "jobs_total", "0"),
     column(Integer, "jobs_left", "0"),
     column(Integer, "jobs_done", "0"),

@@ -12,7 +12,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from orchestrator.store.columns import metadata, moment
+from orchestrator.store.columns import column, metadata, moment
 
 project = Table(
     "project",
@@ -36,6 +36,8 @@ membership = Table(
     metadata,
     Column("user_id", Uuid, ForeignKey("user.id"), primary_key=True),
     Column("project_id", Uuid, ForeignKey("project.id"), primary_key=True),
+    column(Text, "role", "'owner'"),
+    CheckConstraint("role IN ('reader', 'member', 'operator', 'owner')", name="role"),
 )
 
 api_key = Table(
@@ -48,8 +50,13 @@ api_key = Table(
     Column("prefix", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False, unique=True),
     Column("scopes", ARRAY(Text), nullable=False),
+    column(Text, "kind", "'workspace'"),
+    column(Text, "last4", "''"),
     moment("created_at", required=True),
+    moment("last_used_at"),
+    moment("expires_at"),
     moment("revoked_at"),
+    CheckConstraint("kind IN ('workspace', 'runner')", name="kind"),
 )
 
 signing_key = Table(
