@@ -110,6 +110,8 @@ _UNTOLD: Final = f"{_ENDS} AND ({_IS_MISSING}) IS NOT TRUE"
 # By the database's clock a run began no earlier than its batch got the seat, and as much later as
 # the node's monotonic clock says since the first run there. Where that seat is not known, the
 # device's own time of day has to do; so it has where the device told when a canceled job ended.
+# A run that was lost in the moment it began never reached its device: a worker that stood still
+# writes its beginning down before it finds that its lease is over.
 _CANCELED: Final = """
     WITH stay AS (
         SELECT run.device, run.fence, run.boot, run.batch, seat.at - min(mono) AS ahead
@@ -123,9 +125,11 @@ _CANCELED: Final = """
     FROM run JOIN job ON job.id = run.job JOIN batch ON batch.id = job.batch
     LEFT JOIN stay ON stay.device = run.device AND stay.fence = run.fence
         AND stay.boot = run.boot AND stay.batch = run.batch
-    WHERE (job.status = 'CANCELED' AND began_no_earlier_than
+    WHERE (run."end" = 'lost' AND run.ended_mono = run.mono) IS NOT TRUE AND (
+        (job.status = 'CANCELED' AND began_no_earlier_than
             > job.ended_at + CASE WHEN job.began THEN :skew ELSE 0 END)
         OR began_no_earlier_than > batch.ended_at
+    )
 """
 _UNSETTLED: Final = """
     SELECT job.id AS job, run.run, run.device, run.ended_at, job.status

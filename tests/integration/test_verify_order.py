@@ -11,7 +11,7 @@ from schemas.witness import Entry, Opened
 from tests.integration.proven import Proven, named, rows
 from tests.integration.puppet import Outcome, lost, new_batch
 from tests.integration.test_verify_clean import check, turns
-from tests.integration.test_verify_witness import began, finished, instead
+from tests.integration.test_verify_witness import CANCELED, began, finished, instead
 from tests.integration.witnessed import Witnessed
 
 ORDER = (3, "jobs begin in order")
@@ -72,3 +72,22 @@ def test_a_lost_job_that_begins_again_after_later_ones_is_clean(core: Core, tmp_
     device.puppet.answer(window, is_lost(first), *[device.run(window, task) for task in later])
     turns(device)
     check(core, device, runs=13)
+
+
+@pytest.mark.parametrize("free_after_s", [0, 0.001])
+def test_a_run_that_its_lease_kept_from_the_device_began_nothing(
+    past: Proven, free_after_s: float
+) -> None:
+    batch = past.done[1]
+
+    def kept_away(all: list[Entry]) -> list[Entry]:
+        for job in past.jobs(batch):
+            end, mono = finished(all, job), began(all, job).mono + free_after_s
+            all = instead(all, end, end._replace(end="lost", sha256=None, mono=mono))
+        return all
+
+    past.forge(kept_away)
+    past.change(
+        "UPDATE batch SET ended_at = ended_at - interval '5 s' WHERE id = :batch", batch=batch
+    )
+    assert (CANCELED in named(past.verify().violations)) is (free_after_s > 0)
