@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
-from orchestrator.services.keys import KEY_PREFIX, SHOWN, digest_of, may
+from orchestrator.domain.credit import CREDIT
+from orchestrator.services.keys import digest_of, made
 from orchestrator.services.passwords import hashed, opens
-from orchestrator.store import catalog, keys, migrations
+from orchestrator.store import catalog, keys, ledger, members, migrations
 from orchestrator.store import devices as device_rows
 from orchestrator.store.catalog import DeviceType
 from orchestrator.store.jobs import new_id
-from orchestrator.store.keys import NewKey
 from orchestrator.store.transaction import Transaction, connect, transaction
-from schemas.words import Scope
+from schemas.words import Role, Scope
 
 SCOPES: Final = tuple(Scope)
 
@@ -62,13 +62,17 @@ def prepare(
     project: str = "default",
     username: str = "dev",
     types: Sequence[DeviceType] = (),
+    credits: int = 0,
 ) -> Credentials:
-    """Migrate, then seed what is missing. What is `known` is kept as long as it still works."""
+    """Migrate, then seed what is missing. What is `known` is kept as long as it still works. The
+    project is given so many credits once."""
     migrate(database_url, types)
     engine = connect(database_url, pool_size=1)
     try:
         with transaction(engine) as tx:
             credentials = _seed(tx, known, project, username)
+            project_id = UUID(credentials.project_id)
+            ledger.grant(tx, project_id, credits * CREDIT, f"bootstrap:{project_id}")
             for device in devices:
                 device_rows.register(tx, device.name, device.type, device.executor)
     finally:
@@ -77,45 +81,31 @@ def prepare(
 
 
 def _seed(tx: Transaction, known: Credentials | None, project: str, username: str) -> Credentials:
-    project_id = keys.ensure_project(tx, new_id(), project)
+    project_id = members.ensure_project(tx, new_id(), project)
     name = known.username if known else username
-    user_id, password = _user(tx, project_id, name, known.password if known else None)
+    user_id, password = _user(tx, name, known.password if known else None)
+    members.set_role(tx, project_id, user_id, Role.OWNER)
     key = known.api_key if known else None
     if key is None or not _key_works(tx, project_id, key):
-        key = _new_key(tx, project_id, user_id)
+        key = made(tx, project_id, user_id, "bootstrap", SCOPES).secret
     return Credentials(str(project_id), name, password, key)
 
 
-def _user(tx: Transaction, project: UUID, name: str, password: str | None) -> tuple[UUID, str]:
+def _user(tx: Transaction, name: str, password: str | None) -> tuple[UUID, str]:
     """A password that no longer opens is replaced."""
-    row = keys.password_of(tx.connection, name)
+    row = members.password_of(tx.connection, name)
     if row is not None and password is not None and opens(row[1], password):
         return row[0], password
     fresh = password or secrets.token_urlsafe(18)
-    return keys.set_user(tx, new_id(), name, hashed(fresh), project), fresh
+    new = members.add_user(tx, new_id(), name, hashed(fresh)) if row is None else None
+    return new or members.set_password(tx, name, hashed(fresh)), fresh
 
 
 def _key_works(tx: Transaction, project: UUID, key: str) -> bool:
     holder = keys.holder_of(tx.connection, digest_of(key))
     return (
         holder is not None
+        and holder.trouble is None
         and holder.project_id == project
-        and may(holder.scopes) >= frozenset(SCOPES)
+        and holder.scopes >= frozenset(SCOPES)
     )
-
-
-def _new_key(tx: Transaction, project: UUID, user: UUID) -> str:
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    keys.insert(
-        tx,
-        NewKey(
-            id=new_id(),
-            project_id=project,
-            user_id=user,
-            name="bootstrap",
-            prefix=key[:SHOWN],
-            hash=digest_of(key),
-            scopes=[scope.value for scope in SCOPES],
-        ),
-    )
-    return key

@@ -161,9 +161,13 @@ def doctor() -> None:
 
     Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast doctor
     """
-    from orchestrator.doctor import examine, show
+    from orchestrator.doctor import Check, State, examine, show
+    from workers.executors import xtb
 
-    raise typer.Exit(0 if show(examine(settings())) else 1)
+    checks = examine(settings())
+    if why := xtb.missing():
+        checks.append(Check("xtb", State.WARN, why))
+    raise typer.Exit(0 if show(checks) else 1)
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -10,6 +10,7 @@ from schemas.objects import S3
 PREFIX: Final = "HOLDFAST_"
 LEAST_LEASE_S: Final = 6
 """A heartbeat lives for 4 s; less than this and a hiccup would pass for a death."""
+NEVER_S: Final = 10.0 * 366 * 86_400
 
 
 class BadSettings(Exception):
@@ -22,7 +23,10 @@ class BadSettings(Exception):
 class Settings:
     """Seconds and bytes. `max_duration_s` of 0 means no bound. `public_url` is where users reach
     the API, without a slash at its end; `webhook_allow` are networks that webhooks may reach
-    although they are private."""
+    although they are private. `overdraft`: a job that outruns its project's credits
+    runs on. `job_wall_s`: how long a job may run on a user's controller.
+    `managed`: whether the submit-batch door takes jobs for devices of `managed_type`;
+    `batches_per_minute`: how many batches a user may send there."""
 
     database_url: str
     broker_url: str
@@ -37,11 +41,18 @@ class Settings:
     max_lanes: int = 64
     lease_s: float = 15
     grace_s: float = 0.5
+    controller_lease_s: float = 60
+    controller_heartbeat_s: float = 20
+    job_wall_s: float = 3600
     permit_ttl_s: int = 86_400
+    overdraft: bool = False
     pool_size: int = 10
     devices_file: str = ""
     public_url: str = ""
     webhook_allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    managed: bool = True
+    managed_type: str = "managed"
+    batches_per_minute: int = 2
     s3: S3 = field(default_factory=S3)
 
     @classmethod
@@ -93,6 +104,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
 def _database(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
@@ -141,9 +158,16 @@ _KINDS: Final[dict[str, Callable[[str], Any]]] = {
     "max_lanes": _count,
     "lease_s": _lease,
     "grace_s": _seconds,
+    "controller_lease_s": _seconds,
+    "controller_heartbeat_s": _seconds,
+    "job_wall_s": lambda text: _seconds_or_none(text) or NEVER_S,
     "permit_ttl_s": _count,
+    "overdraft": _switch,
     "pool_size": _count,
     "devices_file": str,
     "public_url": _public,
     "webhook_allow": _networks,
+    "managed": _switch,
+    "managed_type": str,
+    "batches_per_minute": _count,
 }

@@ -7,6 +7,8 @@ spec = "lab-qpu.json"   # beside this file, or the JSON itself
 public = true           # shown without a login; false unless said
 max_runs = 500
 max_qubits = 12
+rate = 1000             # micro-credits for one core and one second; 0, free, unless said
+cores = 1               # that each of its jobs has
 """
 
 import json
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.config import BadSettings
+from orchestrator.domain.credit import MOST_CORES, MOST_RATE, RATES
 from orchestrator.physics.builtin import defaults
 from orchestrator.store.catalog import DeviceType
 
@@ -25,7 +28,10 @@ _KINDS: Final[dict[str, tuple[type, str]]] = {
     "public": (bool, "true or false"),
     "max_runs": (int, "a whole number of at least 1"),
     "max_qubits": (int, "a whole number of at least 1"),
+    "rate": (int, f"a whole number of micro-credits, from 0 to {MOST_RATE}"),
+    "cores": (int, f"a whole number from 1 to {MOST_CORES}"),
 }
+_RANGES: Final = {"rate": (0, MOST_RATE), "cores": (1, MOST_CORES)}
 _REQUIRED: Final = ("name", "executor")
 
 
@@ -76,6 +82,8 @@ class _Reader:
             spec=spec,
             public=entry.get("public", False),
             max_qubits=entry.get("max_qubits", known.max_qubits),
+            rate=entry.get("rate", RATES.get(entry["executor"], 0)),
+            cores=entry.get("cores", 1),
         )
 
     def _spec(self, given: str, name: str, at: str) -> str | None:
@@ -93,7 +101,10 @@ def _misfit(name: str, value: object) -> str | None:
     if name not in _KINDS:
         return f"{name} is unknown; there are {', '.join(_KINDS)}"
     kind, words = _KINDS[name]
-    fits = type(value) is kind and (kind is not int or int(str(value)) >= 1) and value != ""
+    fits = type(value) is kind and value != ""
+    if fits and isinstance(value, int) and kind is int:
+        least, most = _RANGES.get(name, (1, None))
+        fits = least <= value and (most is None or value <= most)
     return None if fits else f"{name} must be {words}, not {value!r}"
 
 

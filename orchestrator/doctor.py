@@ -48,6 +48,7 @@ class State(StrEnum):
     FAIL = "fail"
 
 
+_OF_ENGINE: Final = ("row security", "devices", "sweep", "queues")
 _STYLES: Final = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 
 
@@ -76,9 +77,15 @@ def examine(settings: Settings) -> list[Check]:
     facts, engine = (found, None) if isinstance(found, Trouble) else found
     checks = [*_of_database(facts), _of_broker(broker_found), _of_store(store.answer())]
     if engine is None:
-        return [*checks, *(_unknown(name) for name in ("devices", "sweep", "queues"))]
+        return [*checks, *(_unknown(name) for name in _OF_ENGINE)]
     lengths = _queue_lengths(settings, engine, broker_found)
-    return [*checks, _of_devices(engine.devices), _of_sweep(engine), _of_queues(engine, lengths)]
+    return [
+        *checks,
+        _of_row_security(engine),
+        _of_devices(engine.devices),
+        _of_sweep(engine),
+        _of_queues(engine, lengths),
+    ]
 
 
 def show(checks: Sequence[Check], stream: TextIO | None = None) -> bool:
@@ -209,6 +216,16 @@ def _of_store(answer: Trouble | None) -> Check:
         why = f"no object can be written and read ({answer.why}): mend HOLDFAST_STORE_URL"
         return Check("store", State.FAIL, why)
     return Check("store", State.OK, "an object was written, read and removed")
+
+
+def _of_row_security(engine: EngineFacts) -> Check:
+    if engine.row_security:
+        return Check("row security", State.OK, "Postgres itself keeps projects apart, too")
+    why = (
+        "off, as the database's user may not make roles: see docs/accounts.md for what a"
+        " superuser does once"
+    )
+    return Check("row security", State.WARN, why)
 
 
 def _of_devices(devices: Sequence[DeviceFacts]) -> Check:

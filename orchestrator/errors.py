@@ -8,10 +8,15 @@ HoldfastError
 │   ├── KeyReused         the idempotency key was used for another request
 │   ├── CertificateNotReady  the devices' logs do not tell everything yet; ask again
 │   └── NotCertifiable    they tell something that speaks against it
+├── InsufficientBalance   fewer credits than would be held for the jobs
+├── Gone                  canceled before it began
+├── TooOld                the caller's program is older than we can serve
 ├── Rejected              well formed, but not allowed; names fields
 ├── Unavailable           a server that we need does not answer; try again later
+│   └── Deadlocked        two calls waited for each other; this one gave way
 ├── Unauthorized          no key, or one that is not valid
 ├── Forbidden             the key lacks a scope
+├── TooOften              more calls than the caller may make; says how long to wait
 └── TooLarge              the body is over the limit
 """
 
@@ -60,6 +65,14 @@ class NotCertifiable(Conflict):
     code = "not_certifiable"
 
 
+class Gone(HoldfastError):
+    code = "canceled"
+
+
+class TooOld(HoldfastError):
+    code = "too_old"
+
+
 class Rejected(HoldfastError):
     code = "rejected"
 
@@ -73,8 +86,34 @@ def _shown(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+class InsufficientBalance(HoldfastError):
+    """Micro-credits; nothing of the call was done."""
+
+    code = "insufficient_balance"
+
+    def __init__(
+        self, *, required: int, available: int, billable_jobs: int, runtime_s: int
+    ) -> None:
+        self.figures: dict[str, int | str] = {
+            "required": required,
+            "available": available,
+            "shortfall": required - available,
+            "unit": "micro-credits",
+            "billable_jobs": billable_jobs,
+            "assumed_runtime_s": runtime_s,
+        }
+        super().__init__(
+            f"{billable_jobs} jobs need {required} micro-credits held for them, {available} are"
+            f" available: {required - available} are missing; ask your operator for a grant"
+        )
+
+
 class Unavailable(HoldfastError):
     code = "unavailable"
+
+
+class Deadlocked(Unavailable):
+    pass
 
 
 class Unauthorized(HoldfastError):
@@ -87,3 +126,14 @@ class Forbidden(HoldfastError):
 
 class TooLarge(HoldfastError):
     code = "too_large"
+
+
+class TooOften(HoldfastError):
+    """`most`: how many were allowed, where that is told."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, wait_s: int, most: int | None = None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        self.most = most

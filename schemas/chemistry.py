@@ -6,6 +6,7 @@ charges in e.
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,13 @@ MAX_ATOMS: Final = 1000
 TOO_CLOSE: Final = 0.1
 """Angstrom below which two atoms are taken for one, written twice."""
 FARTHEST: Final = 1e4
+FEW: Final = 24
+_MEASURED: Final = {
+    "bond": (2, 2 * TOO_CLOSE, 100.0),
+    "angle": (3, 0.0, 180.0),
+    "dihedral": (4, -360.0, 360.0),
+}
+"""Of each thing that can be held: how many atoms, the least and the greatest value."""
 
 Coordinate = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
 Position = tuple[Coordinate, Coordinate, Coordinate]
@@ -61,7 +69,13 @@ def _check_electrons(symbols: Sequence[str], charge: int, multiplicity: int) -> 
 
 
 def _check_apart(positions: Sequence[Position]) -> None:
-    """By cells as wide as the limit, so that it takes linear time."""
+    """By cells as wide as the limit, so that it takes linear time; that costs more than to look
+    at every pair of a few."""
+    if len(positions) <= FEW:
+        for one, other in combinations(range(len(positions)), 2):
+            if math.dist(positions[one], positions[other]) < TOO_CLOSE:
+                raise ValueError(f"atoms {one} and {other} are at the same place")
+        return
     cells: dict[tuple[int, int, int], list[int]] = {}
     for index, (x, y, z) in enumerate(positions):
         at = (math.floor(x / TOO_CLOSE), math.floor(y / TOO_CLOSE), math.floor(z / TOO_CLOSE))
@@ -102,19 +116,35 @@ class Constrain(_Strict):
     where it is. Atoms count from 0."""
 
     kind: Literal["bond", "angle", "dihedral"]
-    atoms: Annotated[
-        list[Annotated[int, Field(strict=True, ge=0)]], Field(min_length=2, max_length=4)
-    ]
+    atoms: Annotated[list[Index], Field(min_length=2, max_length=4)]
     value: float | None = None
+
+    @model_validator(mode="after")
+    def _can_be_measured(self) -> Self:
+        wanted, least, most = _MEASURED[self.kind]
+        if len(set(self.atoms)) != len(self.atoms) or len(self.atoms) != wanted:
+            raise ValueError(f"a {self.kind} needs {wanted} different atoms")
+        if self.value is not None and not least <= self.value <= most:
+            raise ValueError(f"the value of a {self.kind} is from {least:g} to {most:g}")
+        return self
 
 
 class Optimization(_Job):
-    """`fmax`: the largest force that is left, in eV/angstrom."""
+    """`fmax`: the largest force on an atom that may be left, in eV/angstrom."""
 
     job_type: Literal["optimization"] = "optimization"
     constraints: Annotated[list[FreezeAtom | Constrain], Field(max_length=MAX_ATOMS)] = []
     fmax: Annotated[float, Field(gt=0, le=10)] = 0.05
     max_steps: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 250
+
+    @model_validator(mode="after")
+    def _constrains_its_own_atoms(self) -> Self:
+        last = len(self.atoms.symbols) - 1
+        for each in self.constraints:
+            atoms = [each.atom] if isinstance(each, FreezeAtom) else each.atoms
+            if max(atoms) > last:
+                raise ValueError(f"a constraint on atom {max(atoms)}; the last atom is {last}")
+        return self
 
 
 ChemistryJob = Annotated[SinglePointEnergy | Optimization, Field(discriminator="job_type")]

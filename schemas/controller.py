@@ -5,6 +5,7 @@ as a device of its own. `epoch` is the job's run: an answer with another one is 
 for nothing. Only the server's clock decides; a controller counts from the answers it gets.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
@@ -19,6 +20,13 @@ LOG_BYTES: Final = 16 * 1024 * 1024
 """Of one run; what comes after is refused, and never fails the job."""
 CHECKPOINT_BYTES: Final = 1024 * 1024
 START_WITHIN_S: Final = 30
+POLL_S: Final = 25
+"""The longest that an acquire waits, whatever it asks for."""
+INFRASTRUCTURE_MOST: Final = 2
+"""How often a job is tried again after its controller said that it could not."""
+GRACE_S: Final = 30
+"""How long after `wall_s` the server still waits for the end of a job."""
+MIN_VERSION: Final = "0.1"
 LOST_MOST: Final = 3
 """A job that was lost on so many runs is at fault itself, as far as anybody can tell."""
 
@@ -87,7 +95,8 @@ class Checkpoint(BaseModel):
 
 class Lease(BaseModel):
     """`lane` counts from 0; the jobs of a lane are to be run in the order given, one at a time.
-    `wall_s` counts from the start."""
+    `wall_s` counts from the start. Of each lane only the first is given: the next one comes once
+    that one is over. Not started within `lease_s`, it is given again to whoever asks."""
 
     assignment_id: str
     job_id: str
@@ -106,8 +115,22 @@ class Acquired(BaseModel):
     state: State
 
 
+class WhyIn(Body):
+    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+
 class StartIn(Body):
     epoch: int
+
+
+class Started(BaseModel):
+    """`lease_s` until the next heartbeat must have come; the job ends by `deadline_at`."""
+
+    assignment_id: str
+    epoch: int
+    lease_s: float
+    wall_s: float
+    deadline_at: datetime
 
 
 class RunningItem(Body):
@@ -157,6 +180,27 @@ class CompleteIn(Body):
     usage: Usage = Usage()
     error: ErrorIn | None = None
     log_seq: Annotated[int, Field(ge=0)] | None = None
+
+
+class Completed(BaseModel):
+    """`replayed`: it was known before."""
+
+    assignment_id: str
+    replayed: bool
+
+
+class LogTaken(BaseModel):
+    next_seq: int
+
+
+class LogPage(BaseModel):
+    """What the run wrote, from chunk `seq` to before `next_seq`. `more`: ask again from there."""
+
+    run: int
+    seq: int
+    next_seq: int
+    more: bool
+    text: str
 
 
 class CheckpointIn(Body):

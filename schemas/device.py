@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from schemas.job import Body
-from schemas.words import DeviceStatus, Scope
+from schemas.words import DeviceStatus, KeyKind, Scope
 
 
 class PauseIn(Body):
@@ -43,16 +43,27 @@ class Limits(BaseModel):
 
 
 class KeyIn(Body):
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    scopes: Annotated[list[Scope], Field(min_length=1)]
+    """A workspace key needs scopes; a runner key has none: it only registers controllers."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    scopes: list[Scope] = []
+    kind: KeyKind = KeyKind.WORKSPACE
+    expires_at: AwareDatetime | None = None
 
 
 class Key(BaseModel):
+    """`prefix` is what tells it from others, as in `av_••••x8m2`. `last_used_at` may be a minute
+    old. It is not good after `expires_at`, nor where its user's role allows less."""
+
     id: UUID
     name: str
+    kind: KeyKind = KeyKind.WORKSPACE
     prefix: str
     scopes: list[Scope]
+    user_id: UUID | None = None
     created_at: datetime
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
     revoked_at: datetime | None = None
 
 

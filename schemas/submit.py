@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from schemas.credit import ControllerUsage, DayUsage, KeyUsage
 from schemas.job import Body
 
 State = Literal["pending", "running", "done", "failed", "cancelled"]
@@ -46,7 +47,6 @@ class SubmitBatchOut(BaseModel):
     failed: int
     cache_hits: int
     jobs: list[EntryOut]
-    submission_id: UUID | None = None
 
 
 class JobOut(BaseModel):
@@ -70,6 +70,11 @@ class JobsPage(BaseModel):
     jobs: list[JobOut]
     has_more: bool
     next_cursor: str | None
+
+
+class Withdrawn(BaseModel):
+    id: UUID
+    withdrawn: bool
 
 
 class RenameIn(Body):
@@ -105,6 +110,13 @@ class TargetOut(BaseModel):
     last_seen_at: datetime | None = None
 
 
+class CapacityIn(Body):
+    """As a `SubmitBatchIn`; `compute_target` is for all of them."""
+
+    jobs: list[Any]
+    compute_target: Annotated[str, Field(max_length=100)] | None = None
+
+
 class CapacityOut(BaseModel):
     """`fit`: how many of the jobs given would be accepted now."""
 
@@ -123,14 +135,17 @@ class LimitsOut(BaseModel):
 
 
 class UsageOut(BaseModel):
+    """`failure_pressure`: failed and cancelled together. `captured`: micro-credits."""
+
     window: Literal["24h", "7d", "30d", "all"]
     jobs_submitted: int
     core_hours_billed: float
     controller_jobs: int
     failed: int
     cancelled: int
+    failure_pressure: int
     cache_hits: int
     captured: int
-    daily: list[dict[str, Any]]
-    keys: list[dict[str, Any]]
-    controllers: list[dict[str, Any]]
+    daily: list[DayUsage]
+    keys: list[KeyUsage]
+    controllers: list[ControllerUsage]

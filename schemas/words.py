@@ -46,3 +46,19 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     OPERATE = "operate"
     ADMIN = "admin"
+
+
+class Role(StrEnum):
+    """Of a user in a project; each allows what the one before it does, and more."""
+
+    READER = "reader"
+    MEMBER = "member"
+    OPERATOR = "operator"
+    OWNER = "owner"
+
+
+class KeyKind(StrEnum):
+    """WORKSPACE: does what its scopes say. RUNNER: registers controllers, and nothing else."""
+
+    WORKSPACE = "workspace"
+    RUNNER = "runner"

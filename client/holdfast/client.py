@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 from holdfast.batch import Batch, JobSpec
+from holdfast.compute import Compute
 from holdfast.deadline import NEVER
 from holdfast.errors import NotConfigured
 from holdfast.job import Job, jobs_of, wait_for_jobs
+from holdfast.members import Members
 from holdfast.reading import given, read
 from holdfast.records import (
     CancelVerdict,
@@ -76,6 +78,8 @@ class Client:
             raise NotConfigured(f"{' and '.join(missing)} must be given")
         self._transport = Transport(url, key, timeout=timeout, retries=retries)
         self._session = Session(self._transport)
+        self.compute = Compute(self._transport)
+        self.members = Members(self._transport)
 
     def __repr__(self) -> str:
         return f"Client({self._transport.shown_url!r})"
@@ -240,12 +244,24 @@ class Client:
     def keys(self) -> list[Key]:
         return [read(Key, each) for each in self._transport.pages(path("keys"))]
 
-    def create_key(self, name: str, scopes: Sequence[str]) -> NewKey:
-        """Scopes: read, submit, operate, admin. Keep `.key`: it is not shown again."""
-        body = {"name": name, "scopes": list(scopes)}
+    def create_key(
+        self,
+        name: str,
+        scopes: Sequence[str] = (),
+        *,
+        kind: str = "workspace",
+        expires_at: datetime | None = None,
+    ) -> NewKey:
+        """Scopes: read, submit, operate, admin; a key of the kind `runner` has none, and only
+        registers controllers. Keep `.key`: it is not shown again."""
+        body = given(name=name, scopes=list(scopes), kind=kind, expires_at=expires_at)
         return read(NewKey, self._transport.post(path("keys"), body))
 
     def revoke_key(self, key_id: str) -> None:
+        self._transport.post(path("keys", key_id, "revoke"), None)
+
+    def delete_key(self, key_id: str) -> None:
+        """Of a revoked key nothing is kept; one that is still valid is revoked."""
         self._transport.call("DELETE", path("keys", key_id))
 
     def deliveries(self, batch_id: str) -> Iterator[Delivery]:

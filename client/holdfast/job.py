@@ -1,10 +1,12 @@
 """A job, as a handle: what the server last said of it, and what can be done with it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from os import PathLike
 from typing import Any, Final, Self
 
+from holdfast.compute_job import ComputeJob
 from holdfast.deadline import NEVER, Deadline
 from holdfast.errors import Conflict, JobFailed
 from holdfast.reading import fields_of, read
@@ -37,6 +39,12 @@ class Job(Value):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     _session: Session = field(kw_only=True)
+
+    @staticmethod
+    def load(saved: Mapping[str, Any] | str | PathLike[str]) -> ComputeJob:
+        """A job of the submit-batch door, from a snapshot or the file of one, or from its entry
+        in the answer of `submit_batch`. Finds it again; never submits it again."""
+        return ComputeJob.load(saved)
 
     def __repr__(self) -> str:
         return f"<Job {self.ordinal} {self.id} {self.status}>"
@@ -83,6 +91,10 @@ class Job(Value):
         body = {"interrupt": interrupt}
         verdict = self._session.transport.post(path("jobs", self.id, "cancel"), body)
         return read(CancelVerdict, verdict)
+
+    def withdraw(self) -> None:
+        """Nobody is given its result from the cache any more; for operators."""
+        self._session.transport.post(path("jobs", self.id, "withdraw"), {})
 
     def _ask(self, deadline: Deadline) -> Self:
         self._take(self._session.transport.get(path("jobs", self.id), deadline))

@@ -44,7 +44,7 @@ def plain(record: Any) -> dict[str, Any]:
 
 def dump(body: Any) -> bytes:
     """JSON, numpy's scalars and arrays included. NaN is refused: no device could run it."""
-    return json.dumps(body, default=_from_numpy, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(body, default=from_numpy, allow_nan=False, separators=(",", ":")).encode()
 
 
 def given(**fields: Any) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _plain_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _from_numpy(value: Any) -> Any:
+def from_numpy(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form: {value!r}")

@@ -104,13 +104,17 @@ class Limits(Value):
 
 @dataclass(frozen=True, kw_only=True)
 class Key(Value):
-    """An API key as it is listed: never the secret, only its first characters."""
+    """An API key as it is listed: never the secret, only what tells it from others. `kind`:
+    workspace, or runner. `last_used_at` may be a minute old."""
 
     id: str
     name: str
+    kind: str = "workspace"
     prefix: str
     scopes: list[str]
     created_at: datetime
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
     revoked_at: datetime | None = None
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from holdfast.deadline import NEVER, Backoff, Deadline
-from holdfast.errors import ApiError, ConnectionFailed, NotConfigured, from_problem
+from holdfast.errors import ApiError, ConnectionFailed, NotConfigured, RateLimited, from_problem
 from holdfast.reading import dump
 
 logger = logging.getLogger(__name__)
@@ -95,8 +95,9 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         deadline: Deadline = NEVER,
     ) -> Any:
-        """The JSON of the answer, None where it has none; ApiError or ConnectionFailed."""
-        content = None if body is None else dump(body)
+        """The JSON of the answer, None where it has none; ApiError or ConnectionFailed. A body
+        of bytes is JSON already."""
+        content = body if body is None or isinstance(body, bytes) else dump(body)
         sent = {**(headers or {}), **({"Content-Type": "application/json"} if content else {})}
         backoff = Backoff(0.1, 5.0)
         for left in range(self._retries, -1, -1):
@@ -134,7 +135,10 @@ def error_of(answer: httpx.Response) -> ApiError:
         problem = answer.json()
     except ValueError:
         problem = None
-    return from_problem(answer.status_code, problem)
+    error = from_problem(answer.status_code, problem)
+    if isinstance(error, RateLimited):
+        error.retry_after = _retry_after(answer)
+    return error
 
 
 def _content(answer: httpx.Response) -> Any:

@@ -9,25 +9,37 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 
 from orchestrator.api import problems
+from orchestrator.api.controllers import assignments, controllers, targets
 from orchestrator.api.envelope import Envelope
 from orchestrator.api.health import Probes
+from orchestrator.api.last_used import keep_written
 from orchestrator.api.openapi import describe
 from orchestrator.api.pasqal import app as pasqal
 from orchestrator.api.routes import (
     batches,
     certificates,
+    credits,
     devices,
     events,
     jobs,
     keys,
+    members,
     service,
+    usage,
     webhooks,
 )
 from orchestrator.api.streaming import READERS, Streams
+from orchestrator.api.submit import batches as submitted
+from orchestrator.api.submit import jobs as own_jobs
 from orchestrator.broker.wakeups import Wakeups
 from orchestrator.services.core import Core
 
-PARTS: Final = (batches, certificates, jobs, devices, events, keys, webhooks, service)
+PARTS: Final = (
+    *(credits, usage),
+    *(batches, certificates, jobs, devices, events, keys, members, webhooks, service),
+    *(controllers, assignments, targets),
+    *(submitted, own_jobs),
+)
 DESCRIPTION: Final = (
     "Queues batches of jobs on exclusive devices: a batch takes a device, holds it fast until its"
     " last job is done, and lets go."
@@ -47,9 +59,10 @@ def create_app(core: Core) -> FastAPI:
     app.state.probes = Probes(core)
     app.add_middleware(Envelope, doors=dict.fromkeys(pasqal.DOORS, pasqal.FAULTS))
     problems.install(app)
-    app.state.routes = [route for part in PARTS for route in part.router.routes]
-    for part in PARTS:
-        app.include_router(part.router)
+    routers = [*(part.router for part in PARTS), own_jobs.operators]
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     describe(app)
     pasqal.mount(app, core)
     return app
@@ -63,11 +76,12 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     current_default_thread_limiter().total_tokens = max(2, connections - READERS)
     wakeups = Wakeups(core.settings.broker_url)
     app.state.streams = Streams(core, wakeups)
-    reading = asyncio.create_task(wakeups.run())
+    tasks = [asyncio.create_task(each) for each in (wakeups.run(), keep_written(core))]
     try:
         yield
     finally:
         app.state.streams.closing.set()
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task

@@ -17,15 +17,21 @@ REF: Final = "#/components/schemas/{model}"
 _REFUSALS: Final = {
     400: "The body is not JSON, or the Idempotency-Key cannot be one.",
     401: "No key, or one that is not valid.",
+    402: "Fewer credits are available than would be held for the jobs.",
     403: "The key lacks the scope.",
     404: "There is no such thing in this project.",
     409: "Its state forbids this, or the Idempotency-Key was used for another request.",
+    410: "It was canceled before it began.",
     413: "The body is over the limit.",
     415: "The body is not JSON by its own account.",
     422: "Fields that must change.",
+    429: "Too many calls in a minute; try again after `Retry-After` seconds.",
+    426: "The caller's program is too old.",
     500: "Something broke on our side.",
     503: "A server that is needed does not answer; try again after `Retry-After` seconds.",
 }
+_HOLDS: Final = ("/batches", "/jobs", "/rebatch", "/revive", "/retry", "/submit-batch")
+_ONLY: Final = {"/submit-batch": 429, "/start": 410, "/register": 426}
 Schema = dict[str, Any]
 
 
@@ -109,6 +115,9 @@ def _statuses(route: APIRoute, method: str, *, guarded: bool, body: bool) -> lis
         statuses.append(404)
     if body:
         statuses += [400, 413, 415]
+    if method == "POST" and route.path.endswith(_HOLDS):
+        statuses.append(402)
+    statuses += [status for ending, status in _ONLY.items() if route.path.endswith(ending)]
     if method == "POST" or route.path.endswith(("/result", "/certificate")):
         statuses.append(409)
     return sorted(statuses)

@@ -9,7 +9,9 @@ nothing, and a refused call leaves nothing behind.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
@@ -22,14 +24,16 @@ from orchestrator.api.refusals import BadKey
 from orchestrator.services.core import Core
 from orchestrator.store import submissions
 from orchestrator.store.listings_reading import Reader, reading
-from orchestrator.store.submissions import Report
+from orchestrator.store.submissions import Report, Submission
 from orchestrator.store.transaction import Transaction
 from schemas.words import Scope
 
 LONGEST_KEY: Final = 255
 REPLAYED: Final = "Idempotency-Replayed"
 DOOR: Final = "native"
-Given = TypeVar("Given", bound=BaseModel)
+Given = TypeVar("Given")
+Model = TypeVar("Model", bound=BaseModel)
+Claim = Callable[[Transaction, UUID, str, bytes], Submission]
 
 Key = Annotated[
     str | None,
@@ -43,13 +47,14 @@ Key = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Post(Generic[Given]):
-    """One call: by whom, with what, and under which key."""
+    """One call: by whom, with what, and under which key; `claim` makes the key the call's own."""
 
     core: Core
     caller: Caller
     body: Given
     key: str | None
     digest: bytes
+    claim: Claim
 
     def run(
         self,
@@ -82,7 +87,7 @@ class Post(Generic[Given]):
         with self.core.transaction() as tx:
             if self.key is None:
                 return decide(tx), False
-            call = submissions.claim(tx, self.caller.project, self.key, self.digest, door=DOOR)
+            call = self.claim(tx, self.caller.project, self.key, self.digest)
             if call.report is not None:
                 return call.report, True
             report = decide(tx)
@@ -90,29 +95,32 @@ class Post(Generic[Given]):
             return report, False
 
 
-def posting(scope: Scope, model: type[Given], *, optional: bool = False) -> Any:
+def posting(
+    scope: Scope, model: type[Model], *, optional: bool = False, or_else: Scope | None = None
+) -> Any:
     """A dependency that gives the `Post`. The key is looked at before the body is read."""
 
     def post(
         request: Request,
-        caller: Annotated[Caller, Depends(requires(scope))],
+        caller: Annotated[Caller, Depends(requires(scope, or_else))],
         raw: Annotated[bytes, Depends(read_body)],
         key: Key = None,
-    ) -> Post[Given]:
-        checked = _checked(key)
+    ) -> Post[Model]:
+        checked = checked_key(key)
         return Post(
             core=core_of(request),
             caller=caller,
             body=parse(model, raw, optional=optional),
             key=checked,
-            digest=_digest(request, raw),
+            digest=digest_of(request, raw),
+            claim=partial(submissions.claim, door=DOOR),
         )
 
     post.body_model = model  # type: ignore[attr-defined]
     return Depends(post)
 
 
-def _checked(key: str | None) -> str | None:
+def checked_key(key: str | None) -> str | None:
     if key is None:
         return None
     if not 0 < len(key) <= LONGEST_KEY:
@@ -120,6 +128,6 @@ def _checked(key: str | None) -> str | None:
     return key
 
 
-def _digest(request: Request, raw: bytes) -> bytes:
+def digest_of(request: Request, raw: bytes) -> bytes:
     head = f"{request.method} {request.url.path}\n".encode()
     return hashlib.sha256(head + hashlib.sha256(raw).digest()).digest()

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -17,10 +19,14 @@ from orchestrator.errors import (
     Conflict,
     Flaw,
     Forbidden,
+    Gone,
     HoldfastError,
+    InsufficientBalance,
     NotFound,
     Rejected,
     TooLarge,
+    TooOften,
+    TooOld,
     Unauthorized,
     Unavailable,
 )
@@ -31,12 +37,16 @@ RETRY_AFTER_S: Final = "2"
 HTTP_STATUS: Final[dict[type[HoldfastError], int]] = {
     BadRequest: 400,
     Unauthorized: 401,
+    InsufficientBalance: 402,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Gone: 410,
     TooLarge: 413,
     UnsupportedBody: 415,
     Rejected: 422,
+    TooOften: 429,
+    TooOld: 426,
     HoldfastError: 500,
     Unavailable: 503,
 }
@@ -56,7 +66,9 @@ def problem(
     detail: str,
     flaws: Sequence[Flaw] = (),
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Response:
+    """`more` are members beside those of a `Problem`, which may replace them."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -65,7 +77,7 @@ def problem(
         errors=[FieldError(field=flaw.field, message=flaw.message) for flaw in flaws],
     )
     return Response(
-        body.model_dump_json(),
+        to_json({**body.model_dump(), **more}),
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={**HEADERS.get(status, {}), **(headers or {})},
@@ -79,7 +91,25 @@ def status_of(error: HoldfastError) -> int:
 def problem_of(error: HoldfastError) -> Response:
     status = status_of(error)
     flaws = error.flaws if isinstance(error, Rejected) else ()
-    return problem(status, error.code, str(error), flaws)
+    more = (
+        {"title": "Insufficient balance", **error.figures}
+        if isinstance(error, InsufficientBalance)
+        else {}
+    )
+    return problem(status, error.code, str(error), flaws, waiting(error), more)
+
+
+def waiting(error: HoldfastError) -> dict[str, str]:
+    """The headers that say for how long, where the error does."""
+    if not isinstance(error, TooOften):
+        return {}
+    wait = {"Retry-After": str(error.wait_s)}
+    return wait if error.most is None else wait | rate_headers(error.most, 0, error.wait_s)
+
+
+def rate_headers(limit: int, remaining: int, reset_s: int) -> dict[str, str]:
+    figures = {"Limit": limit, "Remaining": remaining, "Reset": reset_s}
+    return {f"RateLimit-{name}": str(value) for name, value in figures.items()}
 
 
 def internal() -> Response:

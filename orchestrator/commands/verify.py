@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import typer
 
 from orchestrator.commands import certified
 from orchestrator.commands.connection import USAGE, AsJson, fail
+from orchestrator.commands.database import settings
 from orchestrator.commands.display import console, print_json, print_table, text
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def verify(
         raise typer.Exit(VIOLATED if certified.show(certificate, key, as_json=as_json) else 0)
     if key is not None:
         fail("--key is the key of a certificate: give --certificate, too", USAGE)
-    report = _verify(_settings(), _span(since, until), lag, read_objects=read_objects)
+    report = _verify(settings(), _span(since, until), lag, read_objects=read_objects)
     if as_json:
         print_json(_as_dict(report))
     else:
@@ -91,16 +91,6 @@ def _moment(option: str, given: str | None, now: datetime) -> datetime | None:
         return datetime.fromisoformat(given).astimezone(UTC)
     except (ValueError, OverflowError):
         fail(f"{option} must be {_MOMENT}, got {given!r}", USAGE)
-
-
-def _settings() -> Settings:
-    from orchestrator.config import BadSettings, Settings
-
-    try:
-        # Nothing here speaks to the broker: whoever verifies need not know where it is.
-        return Settings.from_env({**os.environ, "HOLDFAST_BROKER_URL": "redis://not-needed"})
-    except BadSettings as error:
-        fail("; ".join(error.problems), USAGE)
 
 
 def _verify(

@@ -11,6 +11,8 @@ from orchestrator.services import hello as hellos
 from orchestrator.services import settle as settling
 from orchestrator.services.core import Core
 from orchestrator.services.deliver import Courier
+from orchestrator.services.remote.tend import tend
+from orchestrator.services.share import share
 from orchestrator.services.sweep import sweep
 from schemas.task import BEGAN, HELLO, SETTLE, SWEEP, Began, Hello, Settle
 
@@ -47,4 +49,6 @@ def register(app: Celery, core: Core, courier: Courier) -> None:
     @app.task(name=SWEEP, send_events=False)
     def look_around() -> None:
         sweep(core)
+        tend(core)
+        share(core)
         courier.look()

@@ -10,7 +10,7 @@ from workers.executors import options as executor_options
 from workers.executors import registry
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-TYPE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 EXECUTOR: Final = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
 DEFAULT_DEVICE: Final = "emu-a:EMU_FREE:pulser"
 DEFAULT_PORT: Final = 8000
@@ -73,7 +73,7 @@ def parse_device(text: str) -> Device:
     name, kind, *rest = words
     executor = rest[0] if rest else _default_executor(text, kind)
     _check(text, "NAME", name, NAME, "small letters, digits, '-', '_' and '.'")
-    _check(text, "TYPE", kind, TYPE, "capital letters, digits and '_'")
+    _check(text, "TYPE", kind, TYPE, "letters, digits, '-' and '_'")
     _check(text, "EXECUTOR", executor, EXECUTOR, "small letters, digits, '-', '_' and '.'")
     options = rest[1] if len(rest) == 2 else ""
     try:

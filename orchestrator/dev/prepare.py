@@ -11,11 +11,15 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from orchestrator import bootstrap, device_types
 from orchestrator.config import BadSettings
 from orchestrator.dev.options import parse_devices
 from orchestrator.embedded.datadir import write_private
+
+CREDITS: Final = 1_000_000
+"""Enough for whatever is tried on one machine."""
 
 
 def main(path: Path, devices: list[str]) -> None:
@@ -25,7 +29,11 @@ def main(path: Path, devices: list[str]) -> None:
     except BadSettings as error:
         sys.exit("\n".join(error.problems))
     credentials = bootstrap.prepare(
-        os.environ["HOLDFAST_DATABASE_URL"], parse_devices(devices), known, types=types
+        os.environ["HOLDFAST_DATABASE_URL"],
+        parse_devices(devices),
+        known,
+        types=types,
+        credits=CREDITS,
     )
     write_private(path, json.dumps(asdict(credentials)))
 

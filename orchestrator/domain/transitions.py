@@ -30,6 +30,8 @@ class JobEvent(StrEnum):
     LOST = "lost"
     PREEMPTED = "preempted"
     REVIVED = "revived"
+    ANSWERED = "answered"
+    TWIN_FAILED = "twin_failed"
 
 
 class BatchMove(NamedTuple):
@@ -93,6 +95,8 @@ JOB_MOVES: Final[dict[JobEvent, JobMove]] = {
     JobEvent.LOST: _job(_J.PENDING, _J.RUNNING, when="its device does not know how it ended"),
     JobEvent.PREEMPTED: _job(_J.PENDING, _J.RUNNING, when="its batch gave the seat away"),
     JobEvent.REVIVED: _job(_J.PENDING, _J.ERROR, _J.CANCELED, when="its batch was revived"),
+    JobEvent.ANSWERED: _job(_J.DONE, _J.PENDING, when="its twin has the result"),
+    JobEvent.TWIN_FAILED: _job(_J.ERROR, _J.PENDING, when="its twin has failed"),
 }
 
 SEATED: Final = frozenset({_B.ADMITTED, _B.RUNNING})

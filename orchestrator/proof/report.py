@@ -14,7 +14,6 @@ class Verdict(StrEnum):
     OK = "ok"
     WARN = "warn"
     BAD = "violated"
-    NONE = "-"
 
 
 class Violation(NamedTuple):

@@ -21,6 +21,7 @@ from orchestrator.store.audit import FIRST, Facts, Offences, Question, Range, Sn
 from orchestrator.store.audit_evidence import Evidence, gathering
 from orchestrator.store.audit_history import HISTORY
 from orchestrator.store.audit_live import LIVE
+from orchestrator.store.audit_money import MONEY
 from orchestrator.store.audit_witnessed import WITNESSED
 from orchestrator.store.objects import need_folder
 from orchestrator.store.witnesses import Segment, Witnesses
@@ -36,15 +37,6 @@ PATIENCE_S: Final = 30.0
 WRONG_CLOCK_S: Final = 86_400.0
 """How long before the range an entry may say that it was, and is still held against it."""
 OBJECTS: Final = 1000
-
-_LEDGER: Final = Line(
-    invariant=10,
-    what="the ledger sums to zero",
-    looked_at=0,
-    of="entries",
-    found=0,
-    verdict=Verdict.NONE,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +78,6 @@ def verify(
         bad = audit_objects.faults(store_url, s3, refs, read=read_objects)
         check.judge(_OBJECTS, bad, len(refs))
     counts = {**facts.counts, **check.counts}
-    check.lines.append(_LEDGER)
     return Report(
         at=facts.at,
         took_s=time.monotonic() - began,
@@ -103,6 +94,7 @@ _LOGS: Final = Question(invariant=0, what="there are logs", of="results", sql=""
 _NO_LOGS: Final = Offences(
     1, [{"why": "there are results and not one log: is HOLDFAST_STORE_URL the workers' own?"}]
 )
+_NOT_OURS: Final = "no witness: controllers, twins"
 _OBJECTS: Final = Question(invariant=5, what="stored results are there", of="objects", sql="")
 
 
@@ -115,7 +107,7 @@ class _Check:
         self.warnings: list[Violation] = []
         self.counts: dict[str, int] = {}
         self._span, self._patience, self._tell = span, patience, tell
-        self._done, self._steps = 0, len(HISTORY) + len(LIVE) + len(WITNESSED) + 1
+        self._done, self._steps = 0, len((*HISTORY, *LIVE, *MONEY, *WITNESSED)) + 1
 
     def look(self, database: Snapshot, witnesses: Witnesses, evidence: Evidence) -> Facts:
         """Postgres answers while the logs are read: the one works there, the other here."""
@@ -138,8 +130,11 @@ class _Check:
     def cross(self, evidence: Evidence, facts: Facts) -> None:
         self.counts |= evidence.counts()
         counts = {**facts.counts, **self.counts}
-        unproven = counts["results"] > 0 and counts["logs"] == 0
+        unwitnessed = counts["unwitnessed"]
+        unproven = counts["results"] > unwitnessed and counts["logs"] == 0
         self.judge(_LOGS, _NO_LOGS if unproven else Offences(0, []), counts["results"])
+        if unwitnessed:
+            self._line(5, _NOT_OURS, unwitnessed, "results", 0, Verdict.OK)
         given = {
             "skew": self._patience.skew_s,
             "horizon": facts.at.timestamp() - self._patience.lag_s,
@@ -175,7 +170,7 @@ class _Check:
             "skew": timedelta(seconds=self._patience.skew_s),
         }
         answers: list[tuple[Question, Offences]] = []
-        for question in (*HISTORY, *LIVE):
+        for question in (*HISTORY, *LIVE, *MONEY):
             self._step(question.what)
             answers.append((question, database.ask(question, **given)))
         return answers

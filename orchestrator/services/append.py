@@ -8,6 +8,7 @@ from orchestrator.errors import BatchClosed, NotFound, Rejected
 from orchestrator.services.admission import check_count, check_jobs, facts_of, new_jobs
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
+from orchestrator.services.hold import hold
 from orchestrator.services.place import place_later, vacate
 from orchestrator.store import catalog
 from orchestrator.store.batches import BatchRow
@@ -22,7 +23,7 @@ def append(
     """The new jobs, in the order given."""
     row = open_batch(core, tx, project, batch)
     flaws = check_count(len(new), core.settings, least=1)
-    kind = catalog.device_type(tx, row.device_type)
+    kind = catalog.device_type(tx, row.device_type, project)
     if not flaws and kind is not None:
         shared = core.windows.shared_payload(tx, batch)
         flaws = check_jobs(new, facts_of(shared, kind, core.settings), kind, core.settings)
@@ -54,6 +55,7 @@ def open_batch(core: Core, tx: Transaction, project: UUID, batch: UUID) -> Batch
 def add(core: Core, tx: Transaction, row: BatchRow, new: Sequence[NewJob]) -> list[UUID]:
     """What has been found right, for a batch that is locked and open."""
     ids = core.jobs.add(tx, row, new)
+    hold(core, tx, row.project_id, row.id, row.device_type, ids)
     vacate(core, tx, core.devices.holders(tx, row.id))
     if row.lanes > 1:
         place_later(core, tx, row.device_type, row.id, row.lanes)

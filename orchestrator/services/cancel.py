@@ -57,10 +57,12 @@ def cancel_jobs(
     chosen: JobFilter,
     *,
     interrupt: bool,
+    reason: str | None = None,
 ) -> Verdicts:
     """One verdict per job that the filter names; ids it does not find are `not_found`."""
     _own(core, tx, project, batch)
-    verdicts = dict(_cancel(core, tx, core.jobs.filtered(tx, batch, chosen), interrupt=interrupt))
+    rows = core.jobs.filtered(tx, batch, chosen)
+    verdicts = dict(_cancel(core, tx, rows, interrupt=interrupt, reason=reason))
     if "canceled" in verdicts.values():
         _after(core, tx, batch)
     announce(core, tx, project, batch)
@@ -111,7 +113,7 @@ def _cancel(
         core.moves.cancel_jobs(tx, sorted(certain), reason=reason)
     running = [run for run in staged if run[0] not in taken]
     if running and interrupt:
-        core.jobs.request_cancel(tx, [job for job, _ in running])
+        core.jobs.request_cancel(tx, [job for job, _ in running], reason=reason)
         tx.after_commit(lambda: core.permits.interrupt(running))
     left = "interrupting" if interrupt else "running"
     return [(row.id, _verdict(row, certain, left)) for row in rows]

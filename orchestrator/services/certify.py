@@ -28,6 +28,9 @@ _TOO_LARGE: Final = (
     f"a certificate holds at most {MOST_ENTRIES} entries, and this batch has more;"
     " `holdfast verify` checks it"
 )
+_NOT_OURS: Final = (
+    "a lane of a user's own controller, whose machine keeps no log that we could trust"
+)
 LOGS_ARRIVE: Final = timedelta(minutes=1)
 """After it, the log of a run that did not end DONE may stay away: its device's disk is gone."""
 
@@ -42,6 +45,8 @@ def certify(core: Core, project: UUID, batch: UUID) -> SignedCertificate:
         facts = certificates.facts_of(connection, project, batch)
         if facts.ended_at is None:
             raise CertificateNotReady(f"the batch is {facts.status}: it is not over yet")
+        if facts.remote:
+            raise NotCertifiable(f"{', '.join(facts.remote[:3])}: {_NOT_OURS}")
         if 2 * facts.jobs_total > MOST_ENTRIES:
             raise NotCertifiable(_TOO_LARGE)
         ran = certificates.jobs_that_ran(connection, batch)

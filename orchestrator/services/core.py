@@ -12,11 +12,13 @@ from orchestrator.broker.celery_app import celery_app
 from orchestrator.broker.chains import Chains
 from orchestrator.broker.permits import Permits
 from orchestrator.broker.permits import connect as connect_broker
+from orchestrator.broker.rates import Rates
 from orchestrator.broker.streams import Streams
 from orchestrator.config import Settings
 from orchestrator.physics.child import Physics
 from orchestrator.services import ports
-from orchestrator.store import batches, devices, jobs, members, moves, watch, windows
+from orchestrator.services.uses import Uses
+from orchestrator.store import batches, devices, jobs, ledger, members, moves, watch, windows
 from orchestrator.store.transaction import Transaction, transaction
 from orchestrator.store.transaction import connect as connect_database
 
@@ -29,11 +31,13 @@ class Core:
     streams: Streams
     settings: Settings
     physics: Physics = field(default_factory=Physics)
+    uses: Uses = field(default_factory=Uses)
     batches: ports.Batches = batches
     devices: ports.Devices = devices
     windows: ports.Windows = windows
     jobs: ports.Jobs = jobs
     moves: ports.Moves = moves
+    ledger: ports.Ledger = ledger
     watch: ports.Watch = watch
 
     @classmethod
@@ -56,6 +60,10 @@ class Core:
         """What tokens and links are signed with: made once, kept in the database."""
         with self.transaction() as tx:
             return members.signing_secret(tx, secrets.token_bytes(32))
+
+    @cached_property
+    def rates(self) -> Rates:
+        return Rates(self.permits.client)
 
     def close(self) -> None:
         """Lets go of every connection, and ends the checker if there is one."""

@@ -52,7 +52,8 @@ def _welcome(core: Core, device: DeviceRow, message: Hello) -> bool:
     if core.permits.session_of(device.name) not in (None, message.session):
         # An old hello, overtaken by that of a newer session.
         return False
-    if device.service == "retired" or device.type != message.type:
+    remote = device.transport != "celery"
+    if remote or device.service == "retired" or device.type != message.type:
         logger.error(
             "worker %s of device %s is refused: the device is %s of type %s, not %s",
             message.session,

@@ -4,20 +4,18 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
-from orchestrator.errors import Flaw, NotFound, Rejected
+from orchestrator.domain.key import PREFIXES, sealed
+from orchestrator.domain.role import may
+from orchestrator.errors import Flaw, Forbidden, NotFound, Rejected
 from orchestrator.services.core import Core
 from orchestrator.store import keys
 from orchestrator.store.jobs import new_id
 from orchestrator.store.keys import NewKey
 from orchestrator.store.transaction import Transaction
-from schemas.words import Scope
-
-KEY_PREFIX: Final = "hf_"
-SHOWN: Final = len(KEY_PREFIX) + 6
-"""How much of a key is kept readable, so that its owner can tell it from others."""
+from schemas.words import KeyKind, Scope
 
 
 @dataclass(frozen=True)
@@ -31,12 +29,6 @@ def digest_of(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def may(scopes: Iterable[str]) -> frozenset[str]:
-    """What these scopes allow; whoever may submit may also read."""
-    held = frozenset(scopes)
-    return held | {Scope.READ} if Scope.SUBMIT in held else held
-
-
 def create(
     core: Core,
     tx: Transaction,
@@ -46,29 +38,68 @@ def create(
     scopes: Sequence[Scope],
     *,
     granted_by: Iterable[str],
+    kind: KeyKind = KeyKind.WORKSPACE,
+    expires_at: datetime | None = None,
 ) -> MadeKey:
-    """Raises Rejected for a scope that the creator lacks."""
+    """Raises Rejected for a scope that the creator lacks, or that is not the kind's, and
+    Forbidden for a workspace key by a creator without `admin`."""
+    if kind is KeyKind.RUNNER and scopes:
+        raise Rejected([Flaw("scopes", "must be left out: a runner key has none")])
+    if kind is KeyKind.WORKSPACE:
+        _check(scopes, frozenset(granted_by))
+    if expires_at is not None and expires_at <= tx.at:
+        raise Rejected([Flaw("expires_at", "must be later than now")])
+    return made(tx, project, user, name, scopes, kind=kind, expires_at=expires_at)
+
+
+def _check(scopes: Sequence[Scope], granted_by: frozenset[str]) -> None:
+    if Scope.ADMIN not in granted_by:
+        raise Forbidden("this key lacks the scope 'admin': it can make runner keys only")
+    if not scopes:
+        raise Rejected([Flaw("scopes", "must name at least one scope")])
     lacking = [scope for scope in dict.fromkeys(scopes) if scope not in may(granted_by)]
     if lacking:
         words = ", ".join(lacking)
         raise Rejected([Flaw("scopes", f"must not include {words}: your own key lacks it")])
-    made = MadeKey(new_id(), KEY_PREFIX + secrets.token_urlsafe(32))
+
+
+def made(
+    tx: Transaction,
+    project: UUID,
+    user: UUID | None,
+    name: str,
+    scopes: Sequence[Scope],
+    *,
+    kind: KeyKind = KeyKind.WORKSPACE,
+    expires_at: datetime | None = None,
+) -> MadeKey:
+    """A new key; whether it may be made is asked elsewhere."""
+    key = MadeKey(new_id(), sealed(kind, secrets.token_urlsafe(32)))
     keys.insert(
         tx,
         NewKey(
-            id=made.id,
+            id=key.id,
             project_id=project,
             user_id=user,
             name=name,
-            prefix=made.secret[:SHOWN],
-            hash=digest_of(made.secret),
+            kind=kind,
+            prefix=PREFIXES[kind],
+            last4=key.secret[-4:],
+            hash=digest_of(key.secret),
             scopes=[scope.value for scope in dict.fromkeys(scopes)],
+            expires_at=expires_at,
         ),
     )
-    return made
+    return key
 
 
 def revoke(core: Core, tx: Transaction, project: UUID, key: UUID) -> None:
     """Revoking a revoked key changes nothing."""
     if not keys.revoke(tx, project, key):
         raise NotFound(f"there is no key {key}")
+
+
+def remove(core: Core, tx: Transaction, project: UUID, key: UUID) -> None:
+    """A valid key is revoked; one that was revoked before is forgotten."""
+    if not keys.delete_revoked(tx, project, key):
+        revoke(core, tx, project, key)

@@ -174,6 +174,7 @@ def _ending(tx: Transaction, one: Judged) -> Ending:
             began_at=began,
             ended_at=tx.at.timestamp(),
             reason=LOST_REASON,
+            lost=True,
         )
     result = outcome.result if isinstance(outcome, Done) else None
     return Ending(

@@ -14,6 +14,7 @@ from orchestrator.store.batches import BatchRow, NewBatch, Seated
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.endings import Ending
 from orchestrator.store.jobs import JobRow, NewJob
+from orchestrator.store.ledger import Price
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.watch import Due, Silent, Watched
 from orchestrator.store.windows import InFlight, Staged, StagedJob
@@ -43,6 +44,7 @@ class Batches(Protocol):
         parent: UUID,
         *,
         user: UUID | None,
+        key: UUID | None,
         is_open: bool,
         name: str | None,
         jobs: int,
@@ -114,7 +116,9 @@ class Jobs(Protocol):
     def add(self, tx: Transaction, batch: BatchRow, new: Sequence[NewJob]) -> list[UUID]: ...
     def filtered(self, tx: Transaction, batch: UUID, chosen: JobFilter) -> list[JobRow]: ...
     def get(self, tx: Transaction, project: UUID, job: UUID) -> JobRow | None: ...
-    def request_cancel(self, tx: Transaction, jobs: Sequence[str]) -> None: ...
+    def request_cancel(
+        self, tx: Transaction, jobs: Sequence[str], *, reason: str | None = None
+    ) -> None: ...
     def other_runs(
         self, tx: Transaction, runs: Sequence[tuple[str, int]]
     ) -> list[tuple[tuple[str, int], UUID]]: ...
@@ -144,7 +148,13 @@ class Moves(Protocol):
     def return_jobs(
         self, tx: Transaction, jobs: Sequence[str], event: JobEvent, *, reason: str
     ) -> set[str]: ...
-    def revive_jobs(self, tx: Transaction, batch: UUID) -> int: ...
+    def revive_jobs(self, tx: Transaction, batch: UUID) -> list[UUID]: ...
+
+
+class Ledger(Protocol):
+    """Only what is asked of every batch: where jobs are free, nothing else is asked."""
+
+    def price(self, tx: Transaction, device_type: str) -> Price | None: ...
 
 
 class Watch(Protocol):

@@ -8,7 +8,7 @@ answers for what it has begun, and says of the others that they never were.
 from collections.abc import Sequence
 
 from orchestrator.services.core import Core
-from orchestrator.services.stage import message_of
+from orchestrator.services.stage import send
 from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
@@ -54,5 +54,4 @@ def _send_again(
         return
     left = core.windows.content(tx, window.id)
     core.windows.mark_sent(tx, window.id, device.session or "")
-    message = message_of(core, tx, device, batch, left, settled_below=settled_below, after=None)
-    tx.after_commit(lambda: core.chains.send(message))
+    send(core, tx, device, batch, left, settled_below=settled_below, after=None)

@@ -1,6 +1,7 @@
 """Settle: one window came back. One transaction makes its outcomes true and sends what is next."""
 
 import logging
+from collections.abc import Mapping
 
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.domain.window import next_size
@@ -37,21 +38,37 @@ def _settle(core: Core, message: Settle, *, go_on: bool) -> None:
         if device is None:
             return
         staged_for = {} if journal is None else {message.window: journal}
-        known = record(
-            core, tx, device, message.outcomes, journal=message.journal, staged_for=staged_for
-        )
-        if known.returned:
-            recall(core, tx, device, core.windows.in_flight(tx, device.id))
-        seated = known.touched.get(device.seat) if device.seat else None
-        if seated is not None and seated.jobs_left:
-            device = _adapted(core, tx, device, message)
-        if go_on:
-            take_step(core, tx, device, known=known.touched)
-        announce_all(core, tx, known.touched.values())
+        settle_locked(core, tx, device, message, staged_for, go_on=go_on)
+
+
+def settle_locked(
+    core: Core,
+    tx: Transaction,
+    device: DeviceRow,
+    message: Settle,
+    staged_for: Mapping[int, str],
+    *,
+    go_on: bool = True,
+) -> None:
+    """The device row is locked; `staged_for` maps its windows to the journal that they are for."""
+    known = record(
+        core, tx, device, message.outcomes, journal=message.journal, staged_for=staged_for
+    )
+    if known.returned:
+        recall(core, tx, device, core.windows.in_flight(tx, device.id))
+    seated = known.touched.get(device.seat) if device.seat else None
+    if seated is not None and seated.jobs_left:
+        device = _adapted(core, tx, device, message)
+    if go_on:
+        take_step(core, tx, device, known=known.touched)
+    announce_all(core, tx, known.touched.values())
 
 
 def _adapted(core: Core, tx: Transaction, device: DeviceRow, message: Settle) -> DeviceRow:
-    """The device with the window size that its last window suggests."""
+    """The device with the window size that its last window suggests. A controller starts each
+    job by itself, so that its windows stay at one."""
+    if device.transport == "https":
+        return device
     ran = [o for o in message.outcomes if isinstance(o, Done | Failed | Canceled)]
     if not ran:
         return device

@@ -40,9 +40,9 @@ def listen(core: Core, rows: Sequence[Watched]) -> None:
         elif beat is not None:
             _look_after(core, row, beat)
     for device in silent.unheard:
-        _go_offline(core, device)
+        go_offline(core, device)
     for device in silent.gone:
-        _let_go(core, device)
+        let_go(core, device)
 
 
 def _take_note(core: Core, ages_s: Mapping[int, float], *, forgotten: bool) -> Silent:
@@ -90,7 +90,7 @@ def _look_after(core: Core, row: Watched, beat: Beat) -> None:
             core.permits.have_greet(device.name)
 
 
-def _go_offline(core: Core, device: int) -> None:
+def go_offline(core: Core, device: int) -> None:
     with core.transaction() as tx:
         row = core.devices.lock(tx, device)
         if row is None or not row.online:
@@ -101,7 +101,7 @@ def _go_offline(core: Core, device: int) -> None:
         announce_all(core, tx, revoke(core, tx, flying))
 
 
-def _let_go(core: Core, device: int) -> None:
+def let_go(core: Core, device: int) -> None:
     """The grace is over. A unique device is waited for; elsewhere the batch moves on."""
     with core.transaction() as tx:
         row = core.devices.lock(tx, device)

@@ -8,6 +8,7 @@ from orchestrator.domain.window import MAX_IN_FLIGHT
 from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
 from orchestrator.store.batches import BatchRow
+from orchestrator.store.controllers import controller_of
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.windows import InFlight, Staged
@@ -29,7 +30,9 @@ def stage(
         return None
     staged: list[Staged] = []
     left = batch.jobs_left
-    for _ in range(MAX_IN_FLIGHT - len(flying)):
+    # What a controller may not begin yet would only be kept from its other lanes.
+    room = 1 if device.transport == "https" else MAX_IN_FLIGHT
+    for _ in range(room - len(flying)):
         more = core.windows.stage(tx, device, batch.id, device.window_size) if left > 0 else None
         if more is None:
             break
@@ -39,7 +42,8 @@ def stage(
         return None
     ids = [window.id for window in flying]
     for window in staged:
-        _send_after_commit(core, tx, device, batch, window, ids)
+        below, after = min([*ids, window.window]), ids[-1] if ids else None
+        send(core, tx, device, batch, window, settled_below=below, after=after)
         ids.append(window.window)
     return len(staged)
 
@@ -57,23 +61,22 @@ def _grant(core: Core, tx: Transaction, staged: list[Staged]) -> bool:
     return True
 
 
-def _send_after_commit(
+def send(
     core: Core,
     tx: Transaction,
     device: DeviceRow,
     batch: BatchRow,
     window: Staged,
-    before: list[int],
+    *,
+    settled_below: int,
+    after: int | None,
 ) -> None:
-    message = message_of(
-        core,
-        tx,
-        device,
-        batch,
-        window,
-        settled_below=min([*before, window.window]),
-        after=before[-1] if before else None,
-    )
+    """After the commit. A controller fetches its work itself, and is only woken."""
+    if device.transport == "https":
+        controller = controller_of(device.type)
+        tx.after_commit(lambda: core.streams.announce([(controller, batch.id)]))
+        return
+    message = message_of(core, tx, device, batch, window, settled_below=settled_below, after=after)
     tx.after_commit(lambda: core.chains.send(message))
 
 

@@ -9,6 +9,7 @@ from orchestrator.errors import Flaw, Rejected
 from orchestrator.services.admission import check_batch, new_jobs
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
+from orchestrator.services.hold import hold
 from orchestrator.services.place import place_later
 from orchestrator.store import catalog
 from orchestrator.store.batches import NewBatch
@@ -25,24 +26,27 @@ def submit(
     body: BatchIn,
     *,
     options: Mapping[str, Any] | None = None,
+    key: UUID | None = None,
 ) -> UUID:
     """The new batch. Once the transaction is committed it will run, whatever happens to us.
 
-    `options` are a door's own words, kept beside the batch and read by that door only.
+    `options` are a door's own words, kept beside the batch and read by that door only; `key` is
+    the API key that asks.
     """
-    kind = catalog.device_type(tx, body.device_type)
+    kind = catalog.device_type(tx, body.device_type, project)
     known = [] if kind is not None else catalog.type_names(tx.connection)
     check_batch(body, kind, known, core.settings)
     if body.device is not None and not catalog.has_device(tx, body.device, body.device_type):
         raise Rejected([Flaw("device", f"there is no {body.device!r} of type {body.device_type}")])
-    new = replace(_new_batch(core, project, user, body), options=options)
+    new = replace(_new_batch(core, project, user, body), options=options, key_id=key)
     return accept(core, tx, new, new_jobs(body.jobs))
 
 
 def accept(core: Core, tx: Transaction, new: NewBatch, jobs: Sequence[NewJob]) -> UUID:
     """What has been found right: from here on it is the engine's."""
     core.batches.insert(tx, new, len(jobs))
-    core.jobs.insert(tx, new.id, new.project_id, jobs)
+    ids = core.jobs.insert(tx, new.id, new.project_id, jobs)
+    hold(core, tx, new.project_id, new.id, new.device_type, ids)
     announce(core, tx, new.project_id, new.id)
     place_later(core, tx, new.device_type, new.id, new.lanes)
     return new.id

@@ -13,6 +13,7 @@ from orchestrator.services.announce import announce
 from orchestrator.services.cancel import cancel_leftovers
 from orchestrator.services.core import Core
 from orchestrator.services.device import resume_batch
+from orchestrator.services.extend import extend
 from orchestrator.services.place import preempt, vacate
 from orchestrator.services.silence import listen
 
@@ -37,6 +38,7 @@ def sweep(core: Core) -> None:
         (advance, due.stuck),
         (preempt, due.outranked),
         (_interrupt, due.unheeded),
+        (extend, due.overheld),
     ]
     for part, things in parts:
         for thing in things:

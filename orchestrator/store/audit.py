@@ -67,7 +67,10 @@ _OPTIONS: Final = (
     "-c statement_timeout=15min -c lock_timeout=10s -c work_mem=128MB -c jit=off"
     " -c idle_in_transaction_session_timeout=30min"
 )
-_COUNTED: Final = ("devices", "windows", "batches", "jobs", "events", "submissions", "results")
+_COUNTED: Final = (
+    *("devices", "windows", "accounts", "holds"),
+    *("batches", "jobs", "events", "submissions", "results"),
+)
 _FACTS: Final = text(
     f"""
     SELECT statement_timestamp() AS at,
@@ -76,6 +79,8 @@ _FACTS: Final = text(
             AS swept,
         (SELECT count(*) FROM device) AS devices,
         (SELECT count(*) FROM "window") AS windows,
+        (SELECT count(*) FROM account) AS accounts,
+        (SELECT count(*) FROM hold) AS holds,
         (SELECT count(*) FROM batch WHERE id IN {IN_RANGE}) AS batches,
         (SELECT count(*) FROM job WHERE batch_id IN {IN_RANGE}) AS jobs,
         (SELECT count(*) FROM event WHERE batch_id IN {IN_RANGE}) AS events,

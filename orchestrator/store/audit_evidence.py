@@ -54,7 +54,7 @@ _SCHEMA: Final = """
         device TEXT, log INT, boot INT, fence INT, batch TEXT, job TEXT, run INT, "window" INT,
         seq INT, at REAL, mono REAL, ended_at REAL, ended_mono REAL, "end" TEXT, sha256 TEXT
     );
-    CREATE TABLE device (name TEXT PRIMARY KEY, online INT) WITHOUT ROWID;
+    CREATE TABLE device (name TEXT PRIMARY KEY, online INT, remote INT) WITHOUT ROWID;
     CREATE TABLE batch (id TEXT PRIMARY KEY, lanes INT, ended_at REAL) WITHOUT ROWID;
     CREATE TABLE seat (
         batch TEXT, device TEXT, fence INT, at REAL, life INT,
@@ -66,7 +66,9 @@ _SCHEMA: Final = """
     ) WITHOUT ROWID;
 """
 _DISK_TROUBLE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-_DEVICES: Final = "SELECT name, CAST(online AS int) FROM device ORDER BY name"
+_DEVICES: Final = """
+    SELECT name, CAST(online AS int), CAST(transport = 'https' AS int) FROM device ORDER BY name
+"""
 _BATCHES: Final = f"""
     SELECT id, lanes, EXTRACT(epoch FROM ended_at) FROM batch WHERE id IN {IN_RANGE} ORDER BY id
 """
@@ -85,6 +87,11 @@ _JOBS: Final = f"""
         EXTRACT(epoch FROM result.created_at), result.sha256
     FROM job LEFT JOIN result ON result.job_id = job.id LEFT JOIN device ON device.id = device_id
     WHERE job.batch_id IN {IN_RANGE} ORDER BY job.id
+"""
+# On users' own machines, or taken over from a twin: nobody of ours saw them run.
+_NO_WITNESS: Final = """
+    SELECT count(*) FROM job LEFT JOIN device ON device.name = job.device
+    WHERE job.status = 'DONE' AND COALESCE(device.remote, 1)
 """
 _COPIED: Final = {"device": _DEVICES, "batch": _BATCHES, "seat": _SEATS, "job": _JOBS}
 
@@ -124,6 +131,7 @@ class Evidence:
             return {
                 "runs": self._db.execute("SELECT count(*) FROM run").fetchone()[0],
                 "logs": self._db.execute("SELECT count(*) FROM log").fetchone()[0],
+                "unwitnessed": self._db.execute(_NO_WITNESS).fetchone()[0],
             }
 
     def _add(self, table: str, columns: int, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -148,6 +148,15 @@ _EARLY: Final = f"""
     SELECT * FROM ({_IDLED}) AS idled WHERE idle_at_most_s < idle_timeout_s OR jobs_went_on
 """
 _LATE: Final = f"SELECT * FROM ({_IDLED}) AS idled WHERE idle_s > idle_timeout_s + 2"
+# Who never ran has what another one got.
+_COPIES: Final = f"""
+    SELECT job.id AS job, entry.cached_from AS twin, mine.sha256, result.sha256 AS twin_sha256
+    FROM job JOIN result AS mine ON mine.job_id = job.id
+        LEFT JOIN entry ON entry.job_id = job.id
+        LEFT JOIN result ON result.job_id = entry.cached_from
+    WHERE job.status = 'DONE' AND job.run = 0 AND job.batch_id IN {IN_RANGE}
+        AND mine.sha256 IS DISTINCT FROM result.sha256
+"""
 _CALLS: Final = """
     SELECT s.id AS submission, s.project_id AS project, s.key, s.report,
         CASE WHEN s.report IS NULL THEN 'claimed, and nothing was decided'
@@ -165,6 +174,9 @@ _CALLS: Final = """
             UNION ALL SELECT json_array_elements_text(
                 CASE WHEN json_typeof(s.report -> 'jobs') = 'array' THEN s.report -> 'jobs'
                     ELSE '[]' END)
+            UNION ALL SELECT entry ->> 'job_id' FROM json_array_elements(
+                CASE WHEN json_typeof(s.report -> 'entries') = 'array' THEN s.report -> 'entries'
+                    ELSE '[]' END) AS entry
         ) AS named
         WHERE id IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM job WHERE job.id = CAST(named.id AS uuid)
@@ -184,6 +196,7 @@ HISTORY: Final = (
     Question(invariant=4, what="batches count their jobs", of="batches", sql=_COUNTS),
     Question(invariant=4, what="no job outlives its batch", of="jobs", sql=_LEFT_BEHIND),
     Question(invariant=5, what="DONE is one result", of="jobs", sql=_RESULTS),
+    Question(invariant=5, what="copies are of their twins", of="results", sql=_COPIES),
     Question(invariant=5, what="results are whole", of="results", sql=_CONTENT),
     Question(invariant=7, what="timed out only when idle", of="batches", sql=_EARLY),
     Question(invariant=7, what="timed out in time", of="batches", sql=_LATE, grave=False),

@@ -95,6 +95,7 @@ _DISPUTED: Final = """
         AND (run."end" <> 'done' OR run.sha256 IS NOT job.sha256 OR run.device <> job.device)
 """
 # An end that is not witnessed is missing for certain once the same device has told of later ones.
+# Those on users' own machines have no witness.
 _ENDS: Final = """
     SELECT job.id AS job, job.run, job.device, job.ended_at, told.last_at,
         told.first_at IS NULL AS without_witness
@@ -103,6 +104,7 @@ _ENDS: Final = """
         SELECT device, min(first_at) AS first_at, max(last_at) AS last_at FROM log GROUP BY device
     ) AS told ON told.device = job.device
     WHERE job.status = 'DONE' AND run.job IS NULL AND job.kept_at < :horizon
+        AND EXISTS (SELECT 1 FROM device WHERE device.name = job.device AND NOT device.remote)
 """
 _IS_MISSING: Final = "job.ended_at + :skew < told.last_at AND job.ended_at > told.first_at"
 _MISSING: Final = f"{_ENDS} AND {_IS_MISSING}"

@@ -163,6 +163,7 @@ class NewBatch:
     shared: Mapping[str, Any]
     webhook: str | None = None
     options: Mapping[str, Any] | None = None
+    key_id: UUID | None = None
 
 
 # In the same statement, so that no door can forget it.
@@ -176,10 +177,11 @@ _INSERT: Final = text(
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            webhook, options, jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, key_id, jobs_total, jobs_left, created_at, updated_at)
         VALUES (:id, :project_id, :user_id, :parent_id, :name, :device_type, :device_name,
             :open, :priority, :preemptible, :lanes, :idle_timeout_s, :max_duration_s, :tags,
-            CAST(:shared AS json), :webhook, CAST(:options AS json), :jobs, :jobs, :at, :at)
+            CAST(:shared AS json), :webhook, CAST(:options AS json), :key_id, :jobs, :jobs, :at,
+            :at)
         RETURNING id, project_id, status, webhook
     ), {_FOLLOWED}
     INSERT INTO event (project_id, batch_id, kind, status, at, detail)
@@ -245,11 +247,11 @@ _INSERT_COPY: Final = text(
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            webhook, options, jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, key_id, jobs_total, jobs_left, created_at, updated_at)
         SELECT :id, project_id, :user, id, COALESCE(:name, name), device_type, device_name,
             :open, priority, preemptible AND NOT :open, lanes, idle_timeout_s, max_duration_s,
             tags, shared, webhook, CAST(CAST(options AS jsonb) - 'workload' AS json),
-            :jobs, :jobs, :at, :at
+            :key, :jobs, :jobs, :at, :at
         FROM batch WHERE id = :parent
         RETURNING id, project_id, status, webhook
     ), {_FOLLOWED}
@@ -267,9 +269,10 @@ def insert_copy(
     parent: UUID,
     *,
     user: UUID | None,
+    key: UUID | None,
     is_open: bool,
     name: str | None,
     jobs: int,
 ) -> None:
-    values = {"id": new, "parent": parent, "user": user, "open": is_open, "name": name}
+    values = {"id": new, "parent": parent, "user": user, "key": key, "open": is_open, "name": name}
     tx.connection.execute(_INSERT_COPY, {**values, "jobs": jobs, "at": tx.at})

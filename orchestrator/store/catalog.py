@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from orchestrator.domain.credit import RATES
 from orchestrator.physics.builtin import MAX_QUBITS, defaults
 from orchestrator.store.listings_reading import Reader
 from orchestrator.store.transaction import Transaction
@@ -14,7 +15,7 @@ from orchestrator.store.transaction import Transaction
 @dataclass(frozen=True, slots=True)
 class DeviceType:
     """`spec`: Pulser's abstract representation of the device, as JSON text; `public`: shown to
-    whoever asks, without a login."""
+    whoever asks, without a login; `rate`: micro-credits for one of its `cores` and one second."""
 
     name: str
     executor: str
@@ -22,6 +23,8 @@ class DeviceType:
     spec: str | None = None
     public: bool = False
     max_qubits: int | None = None
+    rate: int = 0
+    cores: int = 1
 
     @property
     def runs_sequences(self) -> bool:
@@ -32,8 +35,15 @@ class DeviceType:
         )
 
 
-_COLUMNS: Final = "name, executor, max_runs, spec, public, max_qubits"
-_TYPE: Final = text(f"SELECT {_COLUMNS} FROM device_type WHERE name = :name")
+_COLUMNS: Final = "name, executor, max_runs, spec, public, max_qubits, rate, cores"
+# Not another project's own machine, and not that of jobs that never run.
+_TYPE: Final = text(
+    f"""
+    SELECT {_COLUMNS} FROM device_type WHERE name = :name AND executor <> 'none'
+        AND (project_id IS NULL OR project_id = CAST(:project AS uuid))
+    """
+)
+_FOR_ALL: Final = "project_id IS NULL AND executor <> 'none'"
 _TYPE_OF_BATCH: Final = text(
     f"""
     SELECT {_COLUMNS} FROM device_type
@@ -42,8 +52,9 @@ _TYPE_OF_BATCH: Final = text(
 )
 
 
-def device_type(tx: Transaction, name: str) -> DeviceType | None:
-    row = tx.connection.execute(_TYPE, {"name": name}).one_or_none()
+def device_type(tx: Transaction, name: str, project: UUID | None = None) -> DeviceType | None:
+    """With a project, also one that is its own."""
+    row = tx.connection.execute(_TYPE, {"name": name, "project": project}).one_or_none()
     return None if row is None else DeviceType(*row)
 
 
@@ -55,9 +66,9 @@ def type_of_batch(tx: Transaction, project: UUID, batch: UUID) -> DeviceType | N
 
 
 _MEET: Final = text(
-    """
-    INSERT INTO device_type (name, executor, max_runs, spec, public, max_qubits)
-    VALUES (:name, :executor, :max_runs, :spec, :public, :max_qubits)
+    f"""
+    INSERT INTO device_type ({_COLUMNS})
+    VALUES (:name, :executor, :max_runs, :spec, :public, :max_qubits, :rate, :cores)
     ON CONFLICT (name) DO NOTHING
     """
 )
@@ -70,11 +81,12 @@ _FILL_IN: Final = text(
     """
 )
 _DEFINE: Final = text(
-    """
-    INSERT INTO device_type (name, executor, max_runs, spec, public, max_qubits)
-    VALUES (:name, :executor, :max_runs, :spec, :public, :max_qubits)
+    f"""
+    INSERT INTO device_type ({_COLUMNS})
+    VALUES (:name, :executor, :max_runs, :spec, :public, :max_qubits, :rate, :cores)
     ON CONFLICT (name) DO UPDATE SET executor = EXCLUDED.executor, spec = EXCLUDED.spec,
-        public = EXCLUDED.public, max_runs = EXCLUDED.max_runs, max_qubits = EXCLUDED.max_qubits
+        public = EXCLUDED.public, max_runs = EXCLUDED.max_runs, max_qubits = EXCLUDED.max_qubits,
+        rate = EXCLUDED.rate, cores = EXCLUDED.cores
     """
 )
 
@@ -83,7 +95,15 @@ def meet(tx: Transaction, name: str, executor: str) -> None:
     """The type exists from now on, with its built-in spec if there is one for its name; what an
     operator or an earlier worker said of it stays."""
     known = defaults(name, executor)
-    kind = DeviceType(name, executor, known.max_runs, known.spec, known.public, known.max_qubits)
+    kind = DeviceType(
+        name,
+        executor,
+        known.max_runs,
+        known.spec,
+        known.public,
+        known.max_qubits,
+        rate=RATES.get(executor, 0),
+    )
     tx.connection.execute(_MEET, _values(kind))
     if kind.spec is not None:
         tx.connection.execute(_FILL_IN, _values(kind))
@@ -133,7 +153,9 @@ def type_for_spec_name(connection: Reader, name: str) -> str | None:
 
 
 def type_names(connection: Reader) -> list[str]:
-    return list(connection.execute(text("SELECT name FROM device_type ORDER BY 1")).scalars())
+    """Those that are everybody's: no project's own."""
+    names = text(f"SELECT name FROM device_type WHERE {_FOR_ALL} ORDER BY 1")
+    return list(connection.execute(names).scalars())
 
 
 _OF_DEVICE: Final = text(

@@ -30,8 +30,8 @@ def private_key(tx: Transaction, fresh: bytes) -> bytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchFacts:
-    """`devices`: by name, all whose seat it had; `admitted_at`: when it had the first. `now` is
-    the database's clock."""
+    """`devices`: by name, all whose seat it had; `remote`: those of them that are on users' own
+    machines; `admitted_at`: when it had the first. `now` is the database's clock."""
 
     status: str
     jobs_total: int
@@ -41,6 +41,7 @@ class BatchFacts:
     ended_at: datetime | None
     admitted_at: datetime | None
     devices: Sequence[str]
+    remote: Sequence[str]
     now: datetime
 
 
@@ -57,9 +58,12 @@ class Ran:
 _BATCH: Final = text(
     """
     SELECT b.status, b.jobs_total, b.jobs_done, b.jobs_failed, b.jobs_canceled, b.ended_at,
-        seats.admitted_at, COALESCE(seats.devices, '{}') AS devices, clock_timestamp() AS now
+        seats.admitted_at, COALESCE(seats.devices, '{}') AS devices,
+        COALESCE(seats.remote, '{}') AS remote, clock_timestamp() AS now
     FROM batch b CROSS JOIN LATERAL (
-        SELECT min(e.at) AS admitted_at, array_agg(DISTINCT d.name ORDER BY d.name) AS devices
+        SELECT min(e.at) AS admitted_at, array_agg(DISTINCT d.name ORDER BY d.name) AS devices,
+            array_agg(DISTINCT d.name ORDER BY d.name) FILTER (WHERE d.transport = 'https')
+                AS remote
         FROM event e JOIN device d ON d.id = e.device_id
         WHERE e.batch_id = b.id AND e.kind IN ('admitted', 'joined')
     ) AS seats

@@ -13,7 +13,8 @@ from orchestrator.store.transaction import Transaction
 
 
 class DeviceRow(NamedTuple):
-    """`service` is what the operator wants: active, draining, paused or retired."""
+    """`service` is what the operator wants: active, draining, paused or retired. `transport`:
+    `celery`, or `https` for the lane of a user's controller, which fetches what it is to do."""
 
     id: int
     name: str
@@ -29,13 +30,14 @@ class DeviceRow(NamedTuple):
     yielding: bool
     window_size: int
     on_lost: str | None
+    transport: str = "celery"
 
 
 _COLUMNS: Final = """
     device.id, device.name, device.type, device.service, device.service_reason,
     device.online, device.session,
     device.journal, device.heard_at, device.seat, device.fence, device.yielding,
-    device.window_size, device_type.on_lost
+    device.window_size, device_type.on_lost, device.transport
 """
 _LOCK: Final = text(
     f"""

@@ -7,7 +7,8 @@ from orchestrator.domain.transitions import JobEvent
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
-    """How one run of one job ended, as its device tells it (seconds since the epoch)."""
+    """How one run of one job ended, as its device tells it (seconds since the epoch). `lost`:
+    given up, since nobody can say what became of it; it costs nothing."""
 
     job: str
     run: int
@@ -19,3 +20,4 @@ class Ending:
     ref: str | None = None
     size: int | None = None
     sha256: str | None = None
+    lost: bool = False

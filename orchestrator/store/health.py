@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
-from orchestrator.store import migrations
+from orchestrator.store import migrations, tenancy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,11 +36,13 @@ class DeviceFacts:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineFacts:
     """`swept_s` is how many seconds ago a sweep last read the heartbeats; None: never.
-    `waiting` counts PENDING batches by device type."""
+    `waiting` counts PENDING batches by device type; `row_security`: Postgres itself keeps
+    projects apart."""
 
     devices: tuple[DeviceFacts, ...]
     swept_s: float | None
     waiting: Mapping[str, int]
+    row_security: bool
 
 
 _SERVER: Final = text(
@@ -108,4 +110,5 @@ def engine_facts(connection: Connection) -> EngineFacts:
         ),
         swept_s=None if swept is None else float(swept),
         waiting={row.device_type: row.n for row in connection.execute(_WAITING)},
+        row_security=tenancy.asked(connection),
     )

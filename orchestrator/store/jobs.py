@@ -26,8 +26,11 @@ def new_id() -> UUID:
 
 
 class NewJob(NamedTuple):
+    """`id`: where it must be known before the job is there."""
+
     payload: dict[str, Any]
     parent_id: UUID | None = None
+    id: UUID | None = None
 
 
 # What the listings count by, so that they need not look at jobs.
@@ -98,7 +101,7 @@ def _copy(
     new: Sequence[NewJob],
     at: datetime,
 ) -> list[UUID]:
-    ids = [new_id() for _ in new]
+    ids = [one.id or new_id() for one in new]
     driver = tx.connection.connection.cursor()
     with driver.copy(_COPY) as copy:
         for ordinal, (job, one) in enumerate(zip(ids, new, strict=True), first_ordinal):
@@ -187,9 +190,13 @@ def get(tx: Transaction, project: UUID, job: UUID) -> JobRow | None:
     return None if row is None else JobRow(*row)
 
 
-def request_cancel(tx: Transaction, jobs: Sequence[str]) -> None:
-    """Remembered, so that a job which turns out never to have begun does not begin after all."""
+def request_cancel(tx: Transaction, jobs: Sequence[str], *, reason: str | None = None) -> None:
+    """Remembered, so that a job which turns out never to have begun does not begin after all, and
+    why, for the device that interrupts it does not know."""
     tx.connection.execute(
-        text("UPDATE job SET cancel_requested = true WHERE id = ANY(CAST(:jobs AS uuid[]))"),
-        {"jobs": list(jobs)},
+        text(
+            "UPDATE job SET cancel_requested = true, reason = COALESCE(:reason, reason)"
+            " WHERE id = ANY(CAST(:jobs AS uuid[]))"
+        ),
+        {"jobs": list(jobs), "reason": reason},
     )

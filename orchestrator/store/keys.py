@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
+from orchestrator.domain.key import RUNNER_SCOPES, masked
+from orchestrator.domain.role import bounded
 from orchestrator.store.listings_reading import (
     LIMIT_DEFAULT,
     Reader,
@@ -17,22 +20,40 @@ from orchestrator.store.listings_reading import (
 from orchestrator.store.transaction import Transaction
 from schemas.device import Key
 from schemas.page import Page
+from schemas.words import KeyKind
+
+_NO_MEMBER: Final = "this key is not valid any more: its user has left the project"
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Whom a key belongs to, and what it may do."""
+    """Whom a key belongs to, and the scopes that it has now, with what those imply. `trouble`:
+    why it is good for nothing any more."""
 
     key_id: UUID
     project_id: UUID
     user_id: UUID | None
-    scopes: tuple[str, ...]
+    scopes: frozenset[str]
+    kind: KeyKind
+    trouble: str | None
 
 
+# A key without a user was made by the server itself, and is bound by no role.
+_USABLE: Final = """
+    k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
+        AND (k.user_id IS NULL OR m.role IS NOT NULL)
+"""
+_HELD: Final = """
+    api_key k LEFT JOIN membership m ON m.user_id = k.user_id AND m.project_id = k.project_id
+"""
 _FIND: Final = text(
-    "SELECT id, project_id, user_id, scopes FROM api_key WHERE hash = :hash AND revoked_at IS NULL"
+    f"""
+    SELECT k.id, k.project_id, k.user_id, k.scopes, k.kind, k.expires_at, m.role,
+        {_USABLE} AS usable
+    FROM {_HELD} WHERE k.hash = :hash AND k.revoked_at IS NULL
+    """
 )
-_ALIVE: Final = text("SELECT EXISTS (SELECT 1 FROM api_key WHERE id = :id AND revoked_at IS NULL)")
+_ALIVE: Final = text(f"SELECT EXISTS (SELECT 1 FROM {_HELD} WHERE k.id = :id AND {_USABLE})")
 
 
 def holder_of(connection: Reader, digest: bytes) -> Holder | None:
@@ -40,7 +61,13 @@ def holder_of(connection: Reader, digest: bytes) -> Holder | None:
     row = connection.execute(_FIND, {"hash": digest}).one_or_none()
     if row is None:
         return None
-    return Holder(row.id, row.project_id, row.user_id, tuple(row.scopes))
+    kind, trouble = KeyKind(row.kind), None
+    if not row.usable:
+        lost = row.user_id is not None and row.role is None
+        trouble = _NO_MEMBER if lost else f"this key expired at {row.expires_at.isoformat()}"
+    scopes = RUNNER_SCOPES if kind is KeyKind.RUNNER else row.scopes
+    allowed = bounded(scopes, row.role)
+    return Holder(row.id, row.project_id, row.user_id, allowed, kind, trouble)
 
 
 def is_valid(connection: Reader, key: UUID) -> bool:
@@ -50,19 +77,26 @@ def is_valid(connection: Reader, key: UUID) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewKey:
+    """`prefix` and `last4` are what is shown of it."""
+
     id: UUID
     project_id: UUID
     user_id: UUID | None
     name: str
+    kind: KeyKind
     prefix: str
+    last4: str
     hash: bytes
     scopes: Sequence[str]
+    expires_at: datetime | None = None
 
 
 _INSERT: Final = text(
     """
-    INSERT INTO api_key (id, project_id, user_id, name, prefix, hash, scopes, created_at)
-    VALUES (:id, :project_id, :user_id, :name, :prefix, :hash, :scopes, :at)
+    INSERT INTO api_key (id, project_id, user_id, name, kind, prefix, last4, hash, scopes,
+        expires_at, created_at)
+    VALUES (:id, :project_id, :user_id, :name, :kind, :prefix, :last4, :hash, :scopes,
+        :expires_at, :at)
     """
 )
 
@@ -86,7 +120,36 @@ def revoke(tx: Transaction, project: UUID, key: UUID) -> bool:
     return tx.connection.execute(_REVOKE, given).one_or_none() is not None
 
 
-_COLUMNS: Final = "SELECT id, name, prefix, scopes, created_at, revoked_at FROM api_key"
+_DELETE: Final = text(
+    "DELETE FROM api_key WHERE id = :id AND project_id = :project AND revoked_at IS NOT NULL"
+    " RETURNING id"
+)
+
+
+def delete_revoked(tx: Transaction, project: UUID, key: UUID) -> bool:
+    """False if the project has no such key, or one that is still valid."""
+    given = {"id": key, "project": project}
+    return tx.connection.execute(_DELETE, given).one_or_none() is not None
+
+
+_USED: Final = text(
+    """
+    UPDATE api_key SET last_used_at = :at
+    WHERE id = ANY(:ids) AND COALESCE(last_used_at < :before, true)
+    """
+)
+
+
+def mark_used(tx: Transaction, ids: Sequence[UUID], *, at_most_every: timedelta) -> None:
+    given = {"ids": list(ids), "at": tx.at, "before": tx.at - at_most_every}
+    tx.connection.execute(_USED, given)
+
+
+_COLUMNS: Final = """
+    SELECT id, name, kind, prefix, last4, scopes, user_id, created_at, last_used_at, expires_at,
+        revoked_at
+    FROM api_key
+"""
 _ONE: Final = text(f"{_COLUMNS} WHERE project_id = :project AND id = :id")
 _PAGE: Final = text(
     f"{_COLUMNS} WHERE project_id = :project AND id > :place ORDER BY id LIMIT :limit"
@@ -111,7 +174,8 @@ def list_keys(
 
 
 def _key(row: Row[Any]) -> Key:
-    return Key.model_validate(dict(row._mapping))
+    shown = masked(row.prefix, row.last4)
+    return Key.model_validate({**row._mapping, "prefix": shown})
 
 
 def _id_in(cursor: str) -> UUID:
@@ -119,41 +183,3 @@ def _id_in(cursor: str) -> UUID:
         return UUID(place_in("keys", cursor))
     except ValueError:
         raise bad_cursor("cursor") from None
-
-
-_PROJECT: Final = text(
-    """
-    INSERT INTO project (id, name) VALUES (:id, :name)
-    ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
-    """
-)
-_USER: Final = text(
-    """
-    INSERT INTO "user" (id, username, password_hash) VALUES (:id, :name, :password_hash)
-    ON CONFLICT (username) DO UPDATE SET password_hash = excluded.password_hash RETURNING id
-    """
-)
-_MEMBER: Final = text(
-    "INSERT INTO membership (user_id, project_id) VALUES (:user, :project) ON CONFLICT DO NOTHING"
-)
-_PASSWORD: Final = text('SELECT id, password_hash FROM "user" WHERE username = :name')
-
-
-def ensure_project(tx: Transaction, fresh: UUID, name: str) -> UUID:
-    """The project of that name; `fresh` is its id if it is new."""
-    project: UUID = tx.connection.execute(_PROJECT, {"id": fresh, "name": name}).scalar_one()
-    return project
-
-
-def set_user(tx: Transaction, fresh: UUID, name: str, password_hash: str, project: UUID) -> UUID:
-    """A member of the project with that password, whether new or known."""
-    given = {"id": fresh, "name": name, "password_hash": password_hash}
-    user: UUID = tx.connection.execute(_USER, given).scalar_one()
-    tx.connection.execute(_MEMBER, {"user": user, "project": project})
-    return user
-
-
-def password_of(connection: Reader, name: str) -> tuple[UUID, str] | None:
-    """The user's id and the hash of the password."""
-    row = connection.execute(_PASSWORD, {"name": name}).one_or_none()
-    return None if row is None else (row.id, row.password_hash)

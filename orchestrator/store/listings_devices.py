@@ -11,7 +11,7 @@ from schemas.device import Device
 from schemas.page import Page
 from schemas.words import DeviceStatus
 
-# Which batch holds a device is told to its own project only.
+# Which batch holds a device is told to its own project only; and so are its own controllers' lanes.
 _SELECT: Final = """
     SELECT d.name, d.type, d.service, d.service_reason AS reason, d.online, t.executor,
         (SELECT b.id FROM batch b WHERE b.id = d.seat AND b.project_id = :project) AS batch_id,
@@ -21,7 +21,7 @@ _SELECT: Final = """
             SELECT device_type, count(*) AS length FROM batch WHERE status = 'PENDING'
             GROUP BY device_type
         ) AS queue ON queue.device_type = d.type
-    WHERE d.service <> 'retired'
+    WHERE d.service <> 'retired' AND (t.project_id IS NULL OR t.project_id = :project)
 """
 _ONE: Final = text(f"{_SELECT} AND d.name = :name")
 _PAGE: Final = text(f"{_SELECT} AND d.name > :place ORDER BY d.name LIMIT :limit")

@@ -5,10 +5,12 @@ import binascii
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
 from orchestrator.errors import Flaw, Rejected
+from orchestrator.store import tenancy
 from orchestrator.store.transaction import failing_as_ours
 
 Reader = Connection
@@ -17,11 +19,19 @@ LIMIT_MOST: Final = 1000
 
 
 @contextmanager
-def reading(engine: Engine) -> Generator[Reader]:
-    """One statement is one snapshot: no transaction is opened around it."""
+def reading(engine: Engine, project: UUID | None = None) -> Generator[Reader]:
+    """One statement is one snapshot, in a transaction or not.
+
+    With a `project` Postgres itself shows no row of another one, whatever the statements say. It
+    is for what looks at nothing of others: who counts the batches ahead in a queue cannot use it.
+    """
     separate = engine.execution_options(isolation_level="AUTOCOMMIT")
     with failing_as_ours(), separate.connect() as connection:
-        yield connection
+        if project is None or not tenancy.is_on(engine, connection):
+            yield connection
+        else:
+            with tenancy.within(connection, project):
+                yield connection
 
 
 def one_or_any(column: str, given: dict[str, Any]) -> str:

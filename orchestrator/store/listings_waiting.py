@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, TypedDict
 
+from orchestrator.store.entries import SHARED
+
 NAMED: Final = 3
 
 
@@ -15,6 +17,8 @@ class PoolDevice(TypedDict):
 
 def why_waiting(device_type: str, pinned: str | None, pool: Sequence[PoolDevice]) -> str | None:
     """None while some device could take it: then it only waits for its turn."""
+    if device_type == SHARED:
+        return "its jobs wait for the results of their twins"
     if any(device["service"] == "active" and device["online"] for device in pool):
         return None
     if not pool:

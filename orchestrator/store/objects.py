@@ -1,4 +1,4 @@
-"""Results that were too large for the database: read from the object store as they are."""
+"""Results that are too large for the database: in the object store, as they are."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -49,3 +49,14 @@ def open_store(url: str, s3: S3) -> Any:
     from obstore.store import from_url
 
     return from_url(url, **store_options(url, s3))
+
+
+def write_object(store_url: str, s3: S3, ref: str, body: bytes) -> None:
+    """Whole or not at all; the same again changes nothing."""
+    import obstore
+    from obstore.exceptions import BaseError
+
+    try:
+        obstore.put(open_store(store_url, s3), ref, body)
+    except (BaseError, OSError) as error:
+        raise StoreAway("the object store does not answer; try again in a few seconds") from error

@@ -61,6 +61,24 @@ def claim(tx: Transaction, project: UUID, key: str, digest: bytes, *, door: str)
     return Submission(known.id, json.loads(known.report))
 
 
+_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:what, 6))")
+_FORGET: Final = text(
+    "DELETE FROM submission WHERE project_id = :project AND key = :key AND created_at < :before"
+)
+
+
+def claim_alone(
+    tx: Transaction, project: UUID, key: str, digest: bytes, *, door: str, span: timedelta
+) -> Submission | None:
+    """As `claim`, for a key that is good for that long only. None, at once: the same call is still
+    under way."""
+    if not tx.connection.execute(_ALONE, {"what": f"{project} {key}"}).scalar_one():
+        return None
+    given = {"project": project, "key": key, "before": tx.at - span}
+    tx.connection.execute(_FORGET, given)
+    return claim(tx, project, key, digest, door=door)
+
+
 _CLAIM_FOR: Final = text(
     """
     INSERT INTO submission (id, project_id, door, key, digest, created_at)

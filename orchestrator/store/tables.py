@@ -186,6 +186,10 @@ window = Table(
     Column("journal", Text, nullable=False),
     moment("staged_at", required=True),
     moment("sent_at", required=True),
+    # Of a controller's lane only: to which acquire it was offered, and until when that, or the
+    # run that was begun, stays its own.
+    Column("offer", Text),
+    moment("lease_until"),
 )
 
 job = Table(

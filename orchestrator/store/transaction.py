@@ -1,17 +1,18 @@
 """A transaction, its clock, and what leaves only after it is committed."""
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from orchestrator.errors import Flaw, Rejected, Unavailable
+from orchestrator.errors import Deadlocked, Flaw, Rejected, Unavailable
 from schemas import failpoint
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.hooks: list[Callable[[], None]] = []
+        self.last: dict[Callable[[Transaction, Any], None], list[Any]] = {}
 
     @cached_property
     def at(self) -> datetime:
@@ -58,6 +60,11 @@ class Transaction:
         """Spares a statement where another one has read the clock on its way."""
         self.__dict__["at"] = now
 
+    def at_last(self, work: Callable[["Transaction", Any], None], things: Iterable[object]) -> None:
+        """Done once, right before the commit, with all things that were given for it: for rows
+        that many transactions want, so that none has them while it waits for others."""
+        self.last.setdefault(work, []).extend(things)
+
     def after_commit(self, hook: Callable[[], None]) -> None:
         self.hooks.append(hook)
 
@@ -68,6 +75,8 @@ def failing_as_ours() -> Generator[None]:
     try:
         yield
     except (OperationalError, PoolTimeout, failpoint.Injected) as error:
+        if isinstance(getattr(error, "orig", None), psycopg.errors.DeadlockDetected):
+            raise Deadlocked("two calls waited for each other; try again") from error
         raise Unavailable("the database does not answer; try again in a few seconds") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
@@ -87,6 +96,8 @@ def transaction(engine: Engine) -> Generator[Transaction]:
         with engine.begin() as connection:
             tx = Transaction(connection)
             yield tx
+            for work, things in tx.last.items():
+                work(tx, things)
         failpoint.reach("tx.committed")
     for hook in tx.hooks:
         try:

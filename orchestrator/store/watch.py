@@ -66,6 +66,13 @@ _UNSEATED: Final = """
 _UNHEEDED: Final = """
     SELECT id || ' ' || run FROM job WHERE cancel_requested AND window_id IS NOT NULL LIMIT 1000
 """
+# By way of what is on a device, which is little; most open holds are for jobs that wait.
+_OVERHELD: Final = """
+    SELECT job.id || ' ' || job.batch_id FROM job JOIN hold ON hold.job_id = job.id
+    WHERE job.window_id IS NOT NULL AND job.status = 'RUNNING' AND NOT job.cancel_requested
+        AND hold.state = 'held' AND job.started_at < :at - hold.hours * interval '1 hour'
+    LIMIT 1000
+"""
 _QUESTIONS: Final = {
     "idle": "SELECT id FROM batch WHERE idle_deadline < :at LIMIT 1000",
     "overrun": "SELECT id FROM batch WHERE overrun_deadline < :at LIMIT 1000",
@@ -75,6 +82,7 @@ _QUESTIONS: Final = {
     "stuck": _STUCK,
     "outranked": _OUTRANKED,
     "unheeded": _UNHEEDED,
+    "overheld": _OVERHELD,
 }
 _DUE: Final = text(
     " UNION ALL ".join(
@@ -90,7 +98,8 @@ class Due:
     every lane has left before the last job was over. `stuck`: devices that could
     take a step and have nothing on its way that would make them. `outranked`: device types where
     a higher priority waits than one that runs and may be preempted. `unheeded`: jobs, each with
-    its run, whose interrupt was asked for and that still have not ended."""
+    its run, whose interrupt was asked for and that still have not ended. `overheld`: jobs, each
+    with its batch, that have run for longer than credits are held for."""
 
     idle: list[UUID]
     overrun: list[UUID]
@@ -100,11 +109,12 @@ class Due:
     stuck: list[int]
     outranked: list[str]
     unheeded: list[str]
+    overheld: list[str]
 
 
 def due(tx: Transaction) -> Due:
     found: dict[str, list[Any]] = defaultdict(list)
-    kinds = {"stuck": int, "outranked": str, "unheeded": str}
+    kinds = {"stuck": int, "outranked": str, "unheeded": str, "overheld": str}
     for row in tx.connection.execute(_DUE, {"at": tx.at}):
         found[row.what].append(kinds.get(row.what, UUID)(row.due))
     return Due(**{name: found[name] for name in _QUESTIONS})
@@ -124,12 +134,13 @@ _DEVICES: Final = text(
     """
     SELECT id, name, online, session,
         (SELECT min("window".id) FROM "window" WHERE "window".device_id = device.id)
-    FROM device ORDER BY id
+    FROM device WHERE transport = 'celery' ORDER BY id
     """
 )
 
 
 def devices(tx: Transaction) -> list[Watched]:
+    """Those whose workers write heartbeats."""
     return [Watched(*row) for row in tx.connection.execute(_DEVICES)]
 
 
@@ -165,8 +176,10 @@ def beats_read(tx: Transaction, *, restart: bool) -> bool:
 _SILENT: Final = text(
     """
     SELECT id, online FROM device
-    WHERE (online AND heard_at < :at - :silent)
+    WHERE transport = 'celery' AND (
+        (online AND heard_at < :at - :silent)
         OR (NOT online AND seat IS NOT NULL AND heard_at < :at - :gone)
+    )
     ORDER BY id
     """
 )

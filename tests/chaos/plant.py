@@ -17,6 +17,7 @@ import psycopg
 from orchestrator import bootstrap, embedded
 from orchestrator.bootstrap import Credentials
 from orchestrator.embedded import free_port
+from orchestrator.store.catalog import DeviceType
 from tests.chaos import proxy
 from tests.e2e.stack import LEASE_S, Part
 from tests.waiting import until
@@ -28,6 +29,11 @@ DEVICES: Final = {
     "solo": "SOLO",
     "twin": "TWIN",
 }
+PRICED: Final = [
+    DeviceType(kind, "scripted", rate=100_000, cores=2) for kind in sorted(set(DEVICES.values()))
+]
+"""So that every job holds credits, which `verify` then counts."""
+CREDITS: Final = 1_000_000_000
 STANDBY: Final = "twin"
 """The device that has a second worker, with a journal of its own, from the start."""
 
@@ -183,10 +189,17 @@ def running_plant(folder: Path) -> Generator[Plant]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("HOLDFAST_")}
     folder.mkdir(parents=True, exist_ok=True)
     with embedded.servers(folder / "data", ephemeral=False, env=inherited) as servers:
-        first, *others = PROJECTS
-        projects = {first: bootstrap.prepare(servers.database, [], project=first, username=first)}
-        for name in others:
-            projects[name] = bootstrap.prepare(servers.database, [], project=name, username=name)
+        projects = {
+            name: bootstrap.prepare(
+                servers.database,
+                [],
+                project=name,
+                username=name,
+                types=PRICED if name == PROJECTS[0] else (),
+                credits=CREDITS,
+            )
+            for name in PROJECTS
+        }
         between = _proxy(servers, folder)
         plant = Plant(
             folder,

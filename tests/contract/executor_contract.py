@@ -67,12 +67,10 @@ class ExecutorContract:
         assert json.loads(first.text).keys() == json.loads(second.text).keys()
 
     def test_a_counter_adds_up_to_the_runs(self, child: ExecutorChild) -> None:
-        runs = self.good.get("runs")
-        if runs is None:
-            pytest.skip("counts nothing")
         ending = self.run(child, self.good)
         assert isinstance(ending, Returned)
-        assert sum(json.loads(ending.text)["counter"].values()) == runs
+        counter = json.loads(ending.text).get("counter", {})
+        assert sum(counter.values()) == self.good.get("runs", 0)
 
     def test_a_bad_job_becomes_a_reason(self, child: ExecutorChild) -> None:
         ending = self.run(child, self.bad)

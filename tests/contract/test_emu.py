@@ -87,4 +87,5 @@ def test_an_emulator_that_is_not_installed_is_not_offered(
 
 @pytest.mark.parametrize("name", sorted(registry.OPTIONAL))
 def test_an_emulator_is_offered_if_and_only_if_it_is_installed(name: str) -> None:
-    assert (name in registry.names()) == (importlib.util.find_spec(name) is not None)
+    package = registry.OPTIONAL[name].replace("-", "_")
+    assert (name in registry.names()) == (importlib.util.find_spec(package) is not None)

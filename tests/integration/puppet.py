@@ -52,7 +52,7 @@ def empty_database(core: Core) -> None:
         tx.connection.execute(
             text(
                 'TRUNCATE event, result, job, "window", device, device_type, batch, submission,'
-                ' api_key, membership, "user", project, watch CASCADE'
+                ' computation, api_key, membership, "user", project, watch CASCADE'
             )
         )
         for project in (PROJECT, OTHER_PROJECT):

@@ -19,7 +19,10 @@ from schemas.task import CONTROL_QUEUE
 from tests.integration.puppet import Puppet, new_batch
 
 Sql = psycopg.Connection[tuple[object, ...]]
-NAMES = ("database", "migrations", "clock", "broker", "store", "devices", "sweep", "queues")
+NAMES = (
+    *("database", "migrations", "clock", "broker", "store"),
+    *("row security", "devices", "sweep", "queues"),
+)
 
 
 def found(settings: Settings) -> dict[str, Check]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from orchestrator.domain.transitions import SEATED
 from orchestrator.store.batches import BatchRow, NewBatch, Seated
 from orchestrator.store.jobs import JobRow, NewJob
+from orchestrator.store.ledger import Price
 from orchestrator.store.transaction import Transaction
 from schemas.job import JobFilter
 from tests.sim.memory import PENDING, Job, Rows, named, rows_of
@@ -87,6 +88,7 @@ class Batches:
         parent: UUID,
         *,
         user: UUID | None,
+        key: UUID | None,
         is_open: bool,
         name: str | None,
         jobs: int,
@@ -118,6 +120,12 @@ class Batches:
             and row.device_name in (None, device)
         ]
         return [row.id for row in sorted(found, key=_rank)]
+
+
+class Ledger:
+    def price(self, tx: Transaction, device_type: str) -> Price | None:
+        """Everything here is free."""
+        return None
 
 
 def wants_a_lane(rows: Rows, row: BatchRow) -> bool:
@@ -180,7 +188,9 @@ class Jobs:
         row = rows_of(tx).jobs.get(cast(str, job))
         return None if row is None else _shown(row)
 
-    def request_cancel(self, tx: Transaction, jobs: Sequence[str]) -> None:
+    def request_cancel(
+        self, tx: Transaction, jobs: Sequence[str], *, reason: str | None = None
+    ) -> None:
         rows = rows_of(tx)
         for job in named(rows, jobs):
             rows.put(rows.jobs, job.id, job._replace(cancel_requested=True))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from orchestrator.domain.transitions import BATCH_MOVES, JOB_MOVES, SEATED, BatchEvent, JobEvent
@@ -107,7 +107,7 @@ class Moves:
     ) -> set[str]:
         return {job.id for job in _move_jobs(tx, jobs, event)}
 
-    def revive_jobs(self, tx: Transaction, batch: UUID) -> int:
+    def revive_jobs(self, tx: Transaction, batch: UUID) -> list[UUID]:
         rows = rows_of(tx)
         again = _move_jobs(tx, rows.of_batch[batch], JobEvent.REVIVED)
         for job in again:
@@ -115,7 +115,7 @@ class Moves:
             rows.put(rows.jobs, job.id, revived)
         row = rows.batches[batch]
         rows.put(rows.batches, batch, row._replace(jobs_left=row.jobs_left + len(again)))
-        return len(again)
+        return cast(list[UUID], [job.id for job in again])
 
 
 def _move_jobs(tx: Transaction, jobs: Sequence[str], event: JobEvent) -> list[Job]:
@@ -160,6 +160,7 @@ class Watch:
                 for job in rows.jobs.values()
                 if job.cancel_requested and job.window_id is not None
             ],
+            overheld=[],
         )
 
     def beats_read(self, tx: Transaction, *, restart: bool) -> bool:

@@ -25,7 +25,7 @@ from tests.sim.broker import Broker, Message, NoStreams, SimChains, SimPermits
 from tests.sim.device import Floor
 from tests.sim.journal import Node
 from tests.sim.memory import START, MemoryTransaction, OnCommit, Rows
-from tests.sim.memory_batches import Batches, Jobs
+from tests.sim.memory_batches import Batches, Jobs, Ledger
 from tests.sim.memory_devices import Devices, Windows
 from tests.sim.memory_moves import Moves, Watch
 from tests.sim.worker import LEASE_S, SimWorker
@@ -40,6 +40,7 @@ PORTS: Final[dict[str, Any]] = {
     "jobs": Jobs(),
     "moves": Moves(),
     "watch": Watch(),
+    "ledger": Ledger(),
 }
 
 

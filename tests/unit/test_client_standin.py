@@ -18,7 +18,7 @@ from schemas.problem import FieldError
 from tests.unit.test_client_standin_api import ROUTES, Api, Refusal, Seen, plain
 from tests.unit.test_client_standin_model import Model
 
-KEY: Final = "hf_the-secret-of-the-tests"
+KEY: Final = "av_the-secret-of-the-tests"
 JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -221,6 +221,6 @@ def test_the_stand_in_answers_only_those_who_know_the_key() -> None:
     with running_stand_in() as server:
         answers = [
             httpx.get(f"{server.url}/v1/limits", headers={"Authorization": f"Bearer {key}"})
-            for key in ("hf_wrong", KEY)
+            for key in ("av_wrong", KEY)
         ]
     assert [answer.status_code for answer in answers] == [401, 200]

@@ -244,14 +244,17 @@ class Api:
         return 200, _page(seen, list(self.model.keys.values()))
 
     def create_key(self, seen: Seen) -> tuple[int, Any]:
-        given, secret = KeyIn.model_validate(seen.body), f"hf_{uuid.uuid4().hex}"
-        key = Key(id=uuid.uuid4(), prefix=secret[:8], created_at=now(), **given.model_dump())
+        given, secret = KeyIn.model_validate(seen.body), f"av_{uuid.uuid4().hex}"
+        key = Key(
+            id=uuid.uuid4(), prefix=f"av_••••{secret[-4:]}", created_at=now(), **given.model_dump()
+        )
         self.model.keys[str(key.id)] = key
         return 201, KeyCreated(**key.model_dump(), key=secret)
 
     def revoke_key(self, seen: Seen, key_id: str) -> tuple[int, Any]:
-        _known(self.model.keys, key_id, "key").revoked_at = now()
-        return 204, None
+        key = _known(self.model.keys, key_id, "key")
+        key.revoked_at = now()
+        return 200, key
 
 
 ROUTES = (
@@ -281,7 +284,7 @@ ROUTES = (
     ("GET", "/v1/limits", Api.limits),
     ("GET", "/v1/keys", Api.list_keys),
     ("POST", "/v1/keys", Api.create_key),
-    ("DELETE", "/v1/keys/*", Api.revoke_key),
+    ("POST", "/v1/keys/*/revoke", Api.revoke_key),
 )
 
 

@@ -103,7 +103,7 @@ def test_a_paused_device_tells_its_reason(client: Client) -> None:
 
 def test_a_key_is_shown_once_and_can_be_revoked(client: Client) -> None:
     made = client.create_key("ci", ["read", "submit"])
-    assert made.key.startswith("hf_")
+    assert made.key.startswith("av_")
     client.revoke_key(made.id)
     (listed,) = client.keys()
     assert listed.revoked_at is not None

@@ -231,7 +231,7 @@ def test_a_pause_without_a_reason_is_wrong_usage(run: Run) -> None:
 def test_a_new_key_is_alone_on_stdout_and_never_listed(run: Run) -> None:
     key = run("keys", "create", "ci", "--scope", "read").stdout.strip()
     listed = run("keys", "list", "--json").stdout
-    assert key.startswith("hf_")
+    assert key.startswith("av_")
     assert key not in listed
     revoked = run("keys", "revoke", json.loads(listed)[0]["id"])
     assert revoked.exit_code == 0
@@ -276,9 +276,9 @@ def test_a_server_that_is_not_there_has_its_own_code(bare: Run) -> None:
 
 
 def test_a_wrong_key_is_refused_and_not_repeated(run: Run) -> None:
-    result = run("batches", "--api-key", "hf_wrong-secret")
+    result = run("batches", "--api-key", "av_wrong-secret")
     assert result.exit_code == 1
-    assert "hf_wrong-secret" not in result.output
+    assert "av_wrong-secret" not in result.output
 
 
 def words_of(app: typer.Typer, *before: str) -> Iterator[tuple[str, ...]]:

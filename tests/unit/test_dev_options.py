@@ -20,7 +20,7 @@ def test_an_executor_may_be_named() -> None:
         ("Emu:EMU_FREE", "NAME 'Emu'"),
         (":EMU_FREE", "NAME ''"),
         ("emu-a:emu", "name its executor"),
-        ("emu-a:emu:pulser", "TYPE 'emu'"),
+        ("emu-a:2emu:pulser", "TYPE '2emu'"),
         ("q:FRESNEL", "name its executor"),
         ("q:FRESNEL:", "EXECUTOR ''"),
     ],

@@ -52,6 +52,32 @@ def test_a_processor_is_called_as_sequences_call_it(tmp_path: Path) -> None:
     assert "device_type 1 (LAB): spec: describes the processor 'FRESNEL'" in said
 
 
+def test_a_rate_is_the_files_or_its_executors(tmp_path: Path) -> None:
+    text = """
+    [[device_type]]
+    name = "A"
+    executor = "xtb"
+    [[device_type]]
+    name = "B"
+    executor = "xtb"
+    rate = 0
+    [[device_type]]
+    name = "C"
+    executor = "scripted"
+    rate = 7
+    cores = 16
+    """
+    made = load(file(tmp_path, text))
+    assert [(each.rate, each.cores) for each in made] == [(1000, 1), (0, 1), (7, 16)]
+
+
+@pytest.mark.parametrize("said", ["rate = -1", "rate = 1000000001", "cores = 0", "cores = 1025"])
+def test_a_price_out_of_range_is_refused(tmp_path: Path, said: str) -> None:
+    text = f'[[device_type]]\nname = "A"\nexecutor = "xtb"\n{said}\n'
+    (problem,) = problems(tmp_path, text)
+    assert "must be a whole number" in problem
+
+
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     text = """
     [[device_type]]

@@ -1,4 +1,4 @@
-"""A status can be written by one file only."""
+"""A status can be written by the moves only."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ SOURCES = sorted(Path("orchestrator").rglob("*.py"))
 def test_only_the_moves_write_a_status(path: Path) -> None:
     statements = re.findall(r'"""(.*?)"""', path.read_text(), re.S)
     writing = [text for text in statements if writes_a_status(text)]
-    assert not writing or path == Path("orchestrator/store/moves.py")
+    assert not writing or path.match("orchestrator/store/moves*.py")
 
 
 def writes_a_status(statement: str) -> bool:
@@ -25,5 +25,6 @@ def writes_a_status(statement: str) -> bool:
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
-    moves = Path("orchestrator/store/moves.py").read_text()
-    assert sum(map(writes_a_status, re.findall(r'"""(.*?)"""', moves, re.S))) >= 5
+    moves = [path.read_text() for path in Path("orchestrator/store").glob("moves*.py")]
+    found = [text for each in moves for text in re.findall(r'"""(.*?)"""', each, re.S)]
+    assert sum(map(writes_a_status, found)) >= 5

@@ -47,15 +47,17 @@ CANCELED  revived   PENDING
 ERROR     revived   PENDING
 """
 JOB = """
-PENDING  started   RUNNING
-RUNNING  done      DONE
-RUNNING  failed    ERROR
-PENDING  canceled  CANCELED
-RUNNING  canceled  CANCELED
-RUNNING  lost      PENDING
-RUNNING  preempted PENDING
-ERROR    revived   PENDING
-CANCELED revived   PENDING
+PENDING  started     RUNNING
+RUNNING  done        DONE
+RUNNING  failed      ERROR
+PENDING  canceled    CANCELED
+RUNNING  canceled    CANCELED
+RUNNING  lost        PENDING
+RUNNING  preempted   PENDING
+ERROR    revived     PENDING
+CANCELED revived     PENDING
+PENDING  answered    DONE
+PENDING  twin_failed ERROR
 """
 Said = dict[tuple[str, str], str]
 

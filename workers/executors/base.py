@@ -2,7 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
+
+CHECKPOINT: Final = "HOLDFAST_CHECKPOINT"
+"""Environment variable of an executor on a controller: a file that it may replace (write another
+one, rename it to this) as often as it likes, and finds again where the job is begun anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +30,8 @@ class Executor(Protocol):
     Constructed once per child (heavy imports belong there, not at module level), with what the
     operator set by `--option`: keywords of type bool, int, float or str. `run` returns JSON-ready
     data; raising `JobFailed` ends the job as ERROR with that reason, any other exception does so
-    with its type and text.
+    with its type and text. A class that has `job_types`, a tuple of words, computes those where it
+    runs on a user's controller: jobs of other types are refused when they are submitted.
     """
 
     fresh_process: ClassVar[bool]

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 from workers.executors import frames
 from workers.executors.base import Work
@@ -31,6 +32,9 @@ class ChildOptions:
     mark: str
     max_result_bytes: int
     options: Mapping[str, Any] = field(default_factory=dict)
+    output: Path | None = None
+    """What it prints goes to the end of this file; None: to our own standard error."""
+    env: Mapping[str, str] = field(default_factory=dict)
     max_rss_mb: float | None = None
     kill_grace_s: float = 0.5
     start_s: float = 120.0
@@ -42,13 +46,14 @@ class Process:
 
     def __init__(self, options: ChildOptions, leash: Leash) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, _output(options.output) as output:
             self._popen = subprocess.Popen(
                 _command(options, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
+                stderr=output,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, MARK: options.mark},
+                env={**os.environ, **options.env, MARK: options.mark},
             )
         self._sock = ours
         self._reader = FrameReader(ours)
@@ -152,6 +157,10 @@ class Process:
         if self._shared is None or self._shared[0] != work.batch:
             return False
         return self._shared[1] is work.shared or self._shared[1] == work.shared
+
+
+def _output(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
+    return nullcontext() if path is None else path.open("ab")
 
 
 def _command(options: ChildOptions, fd: int) -> list[str]:

@@ -3,14 +3,14 @@
 Ours that need a package which is never installed with the rest are there only where it is.
 """
 
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from importlib.util import find_spec
 from typing import Final
 
 from workers.executors.base import Executor
 
 GROUP: Final = "holdfast.executors"
-OPTIONAL: Final = {"emu_sv": "emu-sv", "emu_mps": "emu-mps"}
+OPTIONAL: Final = {"emu_sv": "emu-sv", "emu_mps": "emu-mps", "xtb": "tblite"}
 """Executors and the distributions that they need."""
 
 
@@ -49,6 +49,7 @@ def load(name: str) -> type[Executor]:
 
 
 def versions(name: str) -> dict[str, str]:
-    """The distribution that brings this executor, and its version."""
+    """The distribution that brings this executor, the one that it needs, and their versions."""
     dist = find(name).dist
-    return {dist.name: dist.version} if dist else {}
+    found = {dist.name: dist.version} if dist else {}
+    return {**found, **({OPTIONAL[name]: version(OPTIONAL[name])} if name in OPTIONAL else {})}

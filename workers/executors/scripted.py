@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from workers.executors.base import JobFailed, Work
+from workers.executors.base import CHECKPOINT, JobFailed, Work
 
 Canceled = Callable[[], bool]
 
@@ -43,6 +43,7 @@ class ScriptedExecutor:
             "echo": self._echo,
             "noop": self._noop,
             "sleep": self._sleep,
+            "count": self._count,
             "fail": self._fail,
             "raise": self._raise,
             "crash": self._crash,
@@ -73,6 +74,19 @@ class ScriptedExecutor:
         while (left := end - time.monotonic()) > 0 and not canceled():
             time.sleep(min(left, 0.02))
         return self._echo(work, canceled)
+
+    def _count(self, work: Work, canceled: Canceled) -> dict[str, Any]:
+        """`to` steps of `s` seconds each, going on from the last checkpoint."""
+        path, first = Path(os.environ.get(CHECKPOINT, os.devnull)), 0
+        if path.is_file():
+            first = int(path.read_text())
+        for step in range(first, int(work.payload.get("to", 3))):
+            time.sleep(float(work.payload.get("s", 0.1)))
+            if path != Path(os.devnull):
+                draft = path.with_suffix(".draft")
+                draft.write_text(str(step + 1))
+                draft.replace(path)
+        return {"first": first}
 
     def _ignore_signals(self, work: Work, canceled: Canceled) -> dict[str, Any]:
         """`s`: seconds, come what may."""

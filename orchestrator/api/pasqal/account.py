@@ -11,8 +11,8 @@ from orchestrator.api.auth import core_of
 from orchestrator.api.pasqal.bodies import Sent, read_up_to
 from orchestrator.api.pasqal.callers import Reads
 from orchestrator.api.pasqal.envelope import success
-from orchestrator.api.problems import status_of
-from orchestrator.errors import HoldfastError, Unavailable
+from orchestrator.api.problems import status_of, waiting
+from orchestrator.errors import HoldfastError, TooOften, Unavailable
 from orchestrator.services.tokens import TOKEN_TTL_S, log_in
 from orchestrator.store import members
 from orchestrator.store.listings_reading import reading
@@ -55,7 +55,8 @@ def token(request: Request, sent: Annotated[Sent, Depends(read_form)]) -> Respon
         return _refused(400, "invalid_request", "username and password are required")
     if len(username) > LONGEST_NAME or len(password) > LONGEST_PASSWORD or "\0" in username:
         return _refused(400, "invalid_request", "username or password is none that we gave")
-    access = log_in(core_of(request), username, password, datetime.now(UTC))
+    address = request.client.host if request.client else ""
+    access = log_in(core_of(request), username, password, address, datetime.now(UTC))
     if access is None:
         return _refused(403, "invalid_grant", "wrong username or password")
     return _answer(
@@ -71,9 +72,11 @@ def install(app: FastAPI) -> None:
 
 async def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, HoldfastError)
-    later = isinstance(error, Unavailable)
+    later = isinstance(error, Unavailable | TooOften)
     kind = "temporarily_unavailable" if later else "invalid_request"
-    return _refused(status_of(error), kind, str(error))
+    refused = _refused(status_of(error), kind, str(error))
+    refused.headers.update(waiting(error))
+    return refused
 
 
 async def _of_nobody(request: Request, error: Exception) -> Response:

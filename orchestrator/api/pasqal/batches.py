@@ -60,7 +60,9 @@ def create_batch(request: Request, caller: Submits, sent: Body) -> Response:
         body = batch_of(caller.core, given, request.headers.get("user-agent", ""))
         examine(caller.core, as_examined(caller.core, given, body))
         return call.run(
-            lambda tx: submit.submit(caller.core, tx, project, caller.user, body, options=options)
+            lambda tx: submit.submit(
+                caller.core, tx, project, caller.user, body, options=options, key=caller.key
+            )
         )
 
 
@@ -177,7 +179,7 @@ def rebatch_batch(
     core, project = caller.core, _project(caller, batch_id)
     body = RebatchIn(filter=chosen(filters))
     with core.transaction() as tx:
-        new = rebatch.rebatch(core, tx, project, caller.user, batch_id, body)
+        new = rebatch.rebatch(core, tx, project, caller.user, batch_id, body, key=caller.key)
         data = _whole(tx.connection, caller, new)
     return success(data)
 

@@ -8,27 +8,33 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
-from orchestrator.api.auth import asked_twice, core_of, holder_of, secret_in
+from orchestrator.api.auth import A_RUNNER, asked_twice, core_of, holder_of, lacks, secret_in
+from orchestrator.domain.key import TOKEN_PREFIX, looks_like_key
+from orchestrator.domain.role import SCOPES_OF
 from orchestrator.errors import Forbidden, NotFound, Unauthorized
 from orchestrator.services.core import Core
-from orchestrator.services.keys import KEY_PREFIX, may
 from orchestrator.services.tokens import user_of
 from orchestrator.store import members
-from schemas.words import Scope
+from schemas.words import KeyKind, Scope
 
 LONGEST_TOKEN: Final = 4096
-USERS_MAY: Final = (Scope.READ, Scope.SUBMIT)
 _WHERE: Final = "send a token in the header: Authorization: Bearer ..."
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`projects` are those that the caller may act in: one for a key, a user's own for a token."""
+    """`projects` are those that the caller may act in, in the way that the route asks for: one
+    for a key, for a token those where the user's role allows it."""
 
     core: Core
     projects: tuple[UUID, ...]
     user: UUID | None
-    scopes: frozenset[str]
+    key: UUID | None = None
+
+    @property
+    def only(self) -> UUID | None:
+        """The one project, where there are no others."""
+        return self.projects[0] if len(self.projects) == 1 else None
 
     def project(self, wanted: UUID) -> UUID:
         """Raises NotFound: whether another's project exists is not told."""
@@ -41,10 +47,7 @@ class Caller:
 def requires(scope: Scope) -> Callable[[Request], Caller]:
     def caller(request: Request) -> Caller:
         core = core_of(request)
-        found = _caller(core, secret_in(request, LONGEST_TOKEN, _WHERE))
-        if scope not in found.scopes:
-            raise Forbidden(f"this key lacks the scope {scope.value!r}; use one that has it")
-        return found
+        return _caller(core, secret_in(request, LONGEST_TOKEN, _WHERE), scope)
 
     return caller
 
@@ -53,14 +56,24 @@ Reads = Annotated[Caller, Depends(requires(Scope.READ))]
 Submits = Annotated[Caller, Depends(requires(Scope.SUBMIT))]
 
 
-def _caller(core: Core, secret: str) -> Caller:
+def _caller(core: Core, secret: str, scope: Scope) -> Caller:
     # Read once and kept: now, while no other connection is held.
     core.signing_secret  # noqa: B018
-    if not secret.startswith(KEY_PREFIX):
-        user = user_of(core, secret)
-        projects = asked_twice(core, lambda reader: members.projects_of(reader, user))
-        if not projects:
-            raise Unauthorized("this token's user is in no project")
-        return Caller(core, tuple(projects), user, may(USERS_MAY))
+    if not looks_like_key(secret) and not secret.startswith(TOKEN_PREFIX):
+        return _user(core, user_of(core, secret), scope)
     holder = holder_of(core, secret)
-    return Caller(core, (holder.project_id,), holder.user_id, may(holder.scopes))
+    if holder.kind is KeyKind.RUNNER:
+        raise Forbidden(A_RUNNER)
+    if scope not in holder.scopes:
+        raise Forbidden(lacks(scope))
+    return Caller(core, (holder.project_id,), holder.user_id, holder.key_id)
+
+
+def _user(core: Core, user: UUID, scope: Scope) -> Caller:
+    roles = asked_twice(core, lambda reader: members.roles_of(reader, user))
+    if not roles:
+        raise Unauthorized("this token's user is in no project")
+    projects = tuple(each for each, role in roles.items() if scope in SCOPES_OF[role])
+    if not projects:
+        raise Forbidden(f"your role in your projects does not allow {scope.value!r}")
+    return Caller(core, projects, user)

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from orchestrator.api.problems import HEADERS, WORDS, refusal_of, status_of
-from orchestrator.errors import Flaw, HoldfastError, Rejected
+from orchestrator.errors import Flaw, HoldfastError, InsufficientBalance, Rejected
 
 _SUCCESS: Final = {"status": "success", "message": "OK.", "code": "200"}
 
@@ -31,14 +31,17 @@ def _answer(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -
 
 
 def failure(
-    status: int, description: str | Sequence[Mapping[str, Any]], code: str = ""
+    status: int,
+    description: str | Sequence[Mapping[str, Any]],
+    code: str = "",
+    **figures: object,
 ) -> Response:
     """A JSON object whatever happens: the client's typed errors are made from it."""
     body = {
         "status": "fail" if status < 500 else "error",
         "message": HTTPStatus(status).phrase,
         "code": str(status),
-        "data": {"description": description, "type": code},
+        "data": {"description": description, "type": code, **figures},
     }
     return Response(
         to_json(body),
@@ -51,7 +54,8 @@ def failure(
 def failure_of(error: HoldfastError, place: str = "body") -> Response:
     if isinstance(error, Rejected):
         return failure(422, [_described(flaw, place) for flaw in error.flaws], error.code)
-    return failure(status_of(error), str(error), error.code)
+    figures = error.figures if isinstance(error, InsufficientBalance) else {}
+    return failure(status_of(error), str(error), error.code, **figures)
 
 
 def broken() -> Response:

@@ -43,13 +43,13 @@ def get_jobs(caller: Reads, wanted: Annotated[ListJobs, Query()]) -> Response:
 
 @router.get("/api/v2/jobs/{job_id}")
 def get_job(caller: Reads, job_id: UUID) -> Response:
-    with reading(caller.core.engine) as connection:
+    with reading(caller.core.engine, caller.only) as connection:
         return success(shown.job(_row(connection, caller, job_id), whole=True))
 
 
 @router.get("/api/v1/jobs/{job_id}/status")
 def get_job_status(caller: Reads, job_id: UUID) -> Response:
-    with reading(caller.core.engine) as connection:
+    with reading(caller.core.engine, caller.only) as connection:
         return success({"status": _status(connection, caller, job_id)})
 
 
@@ -69,7 +69,7 @@ def cancel_job(caller: Submits, job_id: UUID) -> Response:
 @router.get("/api/v1/jobs/{job_id}/results_link")
 def get_results_link(request: Request, caller: Reads, job_id: UUID) -> Response:
     """Null until the job is DONE."""
-    with reading(caller.core.engine) as connection:
+    with reading(caller.core.engine, caller.only) as connection:
         done = _status(connection, caller, job_id) == "DONE"
     link = result_link(caller.core, base_of(request), job_id, datetime.now(UTC)) if done else None
     return success({"results_link": link})

@@ -49,7 +49,9 @@ def create_workload(request: Request, caller: Submits, sent: Body) -> Response:
         body = batch_of(caller.core, as_batch)
         examine(caller.core, body)
         return call.run(
-            lambda tx: submit.submit(caller.core, tx, project, caller.user, body, options=options)
+            lambda tx: submit.submit(
+                caller.core, tx, project, caller.user, body, options=options, key=caller.key
+            )
         )
 
 

@@ -45,7 +45,7 @@ def create_batch(post: Annotated[Post[BatchIn], posting(Scope.SUBMIT, BatchIn)])
     due = examine.is_due(given.jobs, given.sequence)
 
     def decide(tx: Transaction) -> Report:
-        batch = submit.submit(post.core, tx, caller.project, caller.user, given)
+        batch = submit.submit(post.core, tx, caller.project, caller.user, given, key=caller.key_id)
         return {"batch": str(batch), "jobs": len(given.jobs)}
 
     return post.run(
@@ -124,7 +124,7 @@ def read_results(
 ) -> Response:
     """How each job stands and what it gave, by ordinal. A page may end early when its results are
     large; a result too large for a page is null, and to be had at `result_url`."""
-    with reading(core_of(request).engine) as connection:
+    with reading(core_of(request).engine, caller.project) as connection:
         page = list_results(connection, caller.project, batch_id, cursor=cursor, limit=limit)
     return json_answer(page_text(page))
 
@@ -213,7 +213,9 @@ def rebatch_batch(
     caller = post.caller
 
     def decide(tx: Transaction) -> Report:
-        new = rebatch.rebatch(post.core, tx, caller.project, caller.user, batch_id, post.body)
+        new = rebatch.rebatch(
+            post.core, tx, caller.project, caller.user, batch_id, post.body, key=caller.key_id
+        )
         jobs = get_batch(tx.connection, caller.project, new).jobs_total
         return {"batch": str(new), "jobs": jobs}
 

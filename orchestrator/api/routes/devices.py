@@ -79,12 +79,15 @@ def retire_device(
     """Gone for good: a batch that only this device held ends in ERROR, and can be revived."""
     core = core_of(request)
     with core.transaction() as tx:
+        get_device(tx.connection, caller.project, name)
         device.retire(core, tx, name, reason)
     return Response(status_code=204)
 
 
 def _change(post: Post[Any], name: str, act: Callable[[Transaction], None]) -> Response:
     def decide(tx: Transaction) -> Report:
+        # First: another project's own is not there, and so is not touched either.
+        get_device(tx.connection, post.caller.project, name)
         act(tx)
         return {"device": name}
 

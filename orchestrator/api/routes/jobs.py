@@ -57,7 +57,7 @@ def read_jobs(
 @router.get("/{job_id}", responses=shows(Job))
 def read_job(request: Request, caller: Reads, job_id: UUID) -> Response:
     """One job."""
-    with reading(core_of(request).engine) as connection:
+    with reading(core_of(request).engine, caller.project) as connection:
         return json_answer(get_job(connection, caller.project, job_id))
 
 
@@ -70,7 +70,7 @@ def read_result(
 ) -> Response:
     """What the job gave: JSON of the executor's own shape. 409 `result_not_ready` unless DONE."""
     core = core_of(request)
-    with reading(core.engine) as connection:
+    with reading(core.engine, caller.project) as connection:
         row = get_result(connection, caller.project, job_id)
     return result_answer(row, core.settings, if_none_match)
 

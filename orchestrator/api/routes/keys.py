@@ -8,6 +8,7 @@ from fastapi.responses import Response
 
 from orchestrator.api.answers import json_answer
 from orchestrator.api.auth import Caller, core_of, requires
+from orchestrator.api.bodies import Nothing
 from orchestrator.api.openapi import shows
 from orchestrator.api.parameters import DEFAULT, Cursor, Limit, refuse_unknown
 from orchestrator.api.posting import Post, posting
@@ -30,16 +31,19 @@ Admin = Annotated[Caller, Depends(requires(Scope.ADMIN))]
 def read_keys(
     request: Request, caller: Admin, cursor: Cursor = None, limit: Limit = DEFAULT
 ) -> Response:
-    """The project's keys, the revoked ones too; of each only its first characters."""
-    with reading(core_of(request).engine) as connection:
+    """The project's keys, the revoked ones too; of each only what tells it from others."""
+    with reading(core_of(request).engine, caller.project) as connection:
         page = keys.list_keys(connection, caller.project, cursor=cursor, limit=limit)
     return json_answer(page.model_dump_json())
 
 
 @router.post("", status_code=201, responses=shows(KeyCreated, 201))
-def create_key(post: Annotated[Post[KeyIn], posting(Scope.ADMIN, KeyIn)]) -> Response:
-    """A new key, with scopes that the caller's own key has. It is shown this once: a call that
-    is repeated under the same Idempotency-Key is a 409 that names the key to revoke."""
+def create_key(
+    post: Annotated[Post[KeyIn], posting(Scope.ADMIN, KeyIn, or_else=Scope.SUBMIT)],
+) -> Response:
+    """A new key, with scopes that the caller's own key has. A runner key needs no more than the
+    scope `submit`. It is shown this once: a call that is repeated under the same Idempotency-Key
+    is a 409 that names the key to revoke."""
     caller, given = post.caller, post.body
     secret: list[str] = []
 
@@ -52,6 +56,8 @@ def create_key(post: Annotated[Post[KeyIn], posting(Scope.ADMIN, KeyIn)]) -> Res
             given.name,
             given.scopes,
             granted_by=caller.scopes,
+            kind=given.kind,
+            expires_at=given.expires_at,
         )
         secret.append(made.secret)
         return {"key": str(made.id)}
@@ -62,18 +68,40 @@ def create_key(post: Annotated[Post[KeyIn], posting(Scope.ADMIN, KeyIn)]) -> Res
                 f"this call has made key {report['key']} before, and a key is shown only once:"
                 " revoke it and make another"
             )
-        key = keys.get_key(connection, caller.project, UUID(report["key"]))
-        if key is None:
-            raise NotFound(f"there is no key {report['key']}")
+        key = _shown(connection, caller.project, UUID(report["key"]))
         return KeyCreated(**key.model_dump(), key=secret[0]).model_dump_json()
 
     return post.run(decide, answer, status=201)
 
 
+@router.post("/{key_id}/revoke", responses=shows(Key))
+def revoke_key(
+    key_id: UUID, post: Annotated[Post[Nothing], posting(Scope.ADMIN, Nothing, optional=True)]
+) -> Response:
+    """From the next request on it is not valid any more, for good."""
+    project = post.caller.project
+
+    def decide(tx: Transaction) -> Report:
+        key_service.revoke(post.core, tx, project, key_id)
+        return {}
+
+    def answer(connection: Reader, report: Report) -> str:
+        return _shown(connection, project, key_id).model_dump_json()
+
+    return post.run(decide, answer)
+
+
 @router.delete("/{key_id}", status_code=204)
-def revoke_key(request: Request, caller: Admin, key_id: UUID) -> Response:
-    """From the next request on it is not valid any more."""
+def remove_key(request: Request, caller: Admin, key_id: UUID) -> Response:
+    """A valid key is revoked, as `revoke` does; one that was revoked before is deleted."""
     core = core_of(request)
     with core.transaction() as tx:
-        key_service.revoke(core, tx, caller.project, key_id)
+        key_service.remove(core, tx, caller.project, key_id)
     return Response(status_code=204)
+
+
+def _shown(connection: Reader, project: UUID, key_id: UUID) -> Key:
+    key = keys.get_key(connection, project, key_id)
+    if key is None:
+        raise NotFound(f"there is no key {key_id}")
+    return key

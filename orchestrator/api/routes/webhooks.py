@@ -30,7 +30,7 @@ def read_deliveries(
     request: Request, caller: Reads, batch_id: UUID, cursor: Cursor = None, limit: Limit = DEFAULT
 ) -> Response:
     """The batch's messages, oldest first, each with its attempts and when the next one is due."""
-    with reading(core_of(request).engine) as connection:
+    with reading(core_of(request).engine, caller.project) as connection:
         page = list_deliveries(connection, caller.project, batch_id, cursor=cursor, limit=limit)
     return json_answer(page.model_dump_json())
 
@@ -40,7 +40,7 @@ def read_endpoints(
     request: Request, caller: Reads, cursor: Cursor = None, limit: Limit = DEFAULT
 ) -> Response:
     """Every URL that the project's messages go to, and whether it is disabled, and why."""
-    with reading(core_of(request).engine) as connection:
+    with reading(core_of(request).engine, caller.project) as connection:
         page = list_endpoints(connection, caller.project, cursor=cursor, limit=limit)
     return json_answer(page.model_dump_json())
 

@@ -54,9 +54,6 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["project.id"], name=op.f("computation_project_id_fkey")
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("computation_pkey")),
     )
     op.create_index(
@@ -149,14 +146,13 @@ def upgrade() -> None:
         sa.Column("computation_id", sa.Uuid(), nullable=True),
         sa.Column("follows", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("cached_from", sa.Uuid(), nullable=True),
+        sa.Column(
+            "usage", postgresql.JSON(none_as_null=True, astext_type=sa.Text()), nullable=True
+        ),
         sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("NOT follows OR computation_id IS NOT NULL", name=op.f("entry_follows")),
-        sa.ForeignKeyConstraint(
-            ["computation_id"], ["computation.id"], name=op.f("entry_computation_id_fkey")
-        ),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("entry_job_id_fkey")),
-        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("entry_project_id_fkey")),
         sa.PrimaryKeyConstraint("job_id", name=op.f("entry_pkey")),
     )
     op.create_index(
@@ -196,19 +192,19 @@ def upgrade() -> None:
             name=op.f("hold_amounts"),
         ),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("hold_job_id_fkey")),
-        sa.ForeignKeyConstraint(["project_id"], ["project.id"], name=op.f("hold_project_id_fkey")),
         sa.PrimaryKeyConstraint("job_id", "attempt", name=op.f("hold_pkey")),
     )
     op.create_index(
         "hold_open_idx", "hold", ["job_id"], unique=True, postgresql_where=sa.text("state = 'held'")
     )
-    op.create_index("hold_project_idx", "hold", ["project_id", "created_at"], unique=False)
+    op.create_index("hold_project_idx", "hold", ["project_id", "closed_at"], unique=False)
     op.create_table(
         "log_chunk",
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("start", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column(
             "created_at",
@@ -244,13 +240,8 @@ def upgrade() -> None:
             "kind IN ('grant', 'hold', 'extend', 'capture', 'release')", name=op.f("transfer_kind")
         ),
         sa.CheckConstraint("amount > 0 AND debit <> credit", name=op.f("transfer_amount")),
-        sa.ForeignKeyConstraint(["batch_id"], ["batch.id"], name=op.f("transfer_batch_id_fkey")),
         sa.ForeignKeyConstraint(["credit"], ["account.id"], name=op.f("transfer_credit_fkey")),
         sa.ForeignKeyConstraint(["debit"], ["account.id"], name=op.f("transfer_debit_fkey")),
-        sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("transfer_job_id_fkey")),
-        sa.ForeignKeyConstraint(
-            ["project_id"], ["project.id"], name=op.f("transfer_project_id_fkey")
-        ),
         sa.PrimaryKeyConstraint("id", name=op.f("transfer_pkey")),
         sa.UniqueConstraint("idem_key", name=op.f("transfer_idem_key_key")),
     )
@@ -287,6 +278,8 @@ def upgrade() -> None:
         "device_type", sa.Column("cores", sa.Integer(), server_default=sa.text("1"), nullable=False)
     )
     op.add_column("device_type", sa.Column("project_id", sa.Uuid(), nullable=True))
+    op.add_column("window", sa.Column("offer", sa.Text(), nullable=True))
+    op.add_column("window", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
     op.create_foreign_key(
         op.f("device_type_project_id_fkey"), "device_type", "project", ["project_id"], ["id"]
     )
@@ -303,6 +296,8 @@ def downgrade() -> None:
         op.drop_constraint(op.f(f"{table}_{name}"), table)
     op.drop_column("membership", "role")
     op.drop_constraint(op.f("device_type_project_id_fkey"), "device_type", type_="foreignkey")
+    op.drop_column("window", "lease_until")
+    op.drop_column("window", "offer")
     op.drop_column("device_type", "project_id")
     op.drop_column("device_type", "cores")
     op.drop_column("device_type", "rate")
