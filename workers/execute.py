@@ -121,7 +121,7 @@ class Execution:
         for task in window.jobs:
             try:
                 outcomes.append(self._one(window, task, stuck=stuck))
-                stuck = stuck or isinstance(outcomes[-1], Lost)
+                stuck = stuck or not _is_over(outcomes[-1])
             except PermitsUnreachable as error:
                 logger.warning("window %d: nothing more begins: %s", window.window, error)
                 outcomes.append(_skipped(task))

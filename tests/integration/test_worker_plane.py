@@ -56,10 +56,10 @@ def test_a_job_whose_permit_is_gone_never_reaches_the_device(stack: Stack, tmp_p
     log = tmp_path / "log"
     stack.worker()
     sent = window(stack.wait_session(), 1, {**ECHO, "log": str(log)}, {**ECHO, "log": str(log)})
-    stack.redis.set(permit_key("w1-2", 1), "1")
+    stack.redis.set(permit_key("w1-1", 1), "1")
     stack.send(sent, permits=False)
-    assert isinstance(stack.settled(1).outcomes[0], Skipped)
-    assert {line["job"] for line in history(log)} == {"w1-2"}
+    assert stack.settled(1).outcomes[1] == Skipped(job="w1-2", run=1, gone=True)
+    assert {line["job"] for line in history(log)} == {"w1-1"}
 
 
 def test_a_redelivered_window_runs_nothing_twice(stack: Stack, tmp_path: Path) -> None:

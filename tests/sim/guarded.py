@@ -80,8 +80,14 @@ GUARDS: Final = (
     Guard(
         "nothing of a window begins behind a run that was lost",
         "workers.execute",
-        "stuck = stuck or isinstance(outcomes[-1], Lost)",
+        "stuck = stuck or not _is_over(outcomes[-1])",
         "pass",
+    ),
+    Guard(
+        "nor behind one whose permit is gone, whoever took it",
+        "workers.execute",
+        "stuck = stuck or not _is_over(outcomes[-1])",
+        "stuck = stuck or isinstance(outcomes[-1], Lost)",
     ),
     Guard(
         "a journal keeps what an older window may ask it for",

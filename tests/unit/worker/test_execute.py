@@ -138,11 +138,12 @@ def test_jobs_run_in_their_order(bench: Bench) -> None:
     assert bench.child.ran == ["a", "b", "c"]
 
 
-def test_a_job_without_permit_is_skipped_and_the_next_one_runs(bench: Bench) -> None:
-    bench.permits.gone = {"a"}
-    outcomes = bench.run("a", "b")
-    assert outcomes[0] == Skipped(job="a", run=1, gone=True)
-    assert bench.child.ran == ["b"]
+def test_behind_a_job_whose_permit_is_gone_nothing_begins(bench: Bench) -> None:
+    """Only the other side knows whether a cancel took it, or an answer that was lost."""
+    bench.permits.gone = {"b"}
+    outcomes = bench.run("a", "b", "c")
+    assert outcomes[1:] == [*skipped("b", gone=True), *skipped("c")]
+    assert (bench.child.ran, bench.permits.taken) == (["a"], ["a", "b"])
 
 
 def test_without_an_answer_about_its_permit_nothing_begins(bench: Bench) -> None:
