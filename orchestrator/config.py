@@ -74,7 +74,17 @@ class Settings:
                 problems.append(f"{PREFIX}{name.upper()} {error}{got}")
         if problems:
             raise BadSettings(problems)
-        return cls(s3=S3.from_env(env), **values)
+        made = cls(s3=S3.from_env(env), **values)
+        if made.controller_heartbeat_s > made.controller_lease_s / 2:
+            # One that is lost or late must not cost what runs.
+            raise BadSettings(
+                [
+                    f"{PREFIX}CONTROLLER_HEARTBEAT_S must be at most half of"
+                    f" {PREFIX}CONTROLLER_LEASE_S, got {made.controller_heartbeat_s:g} and"
+                    f" {made.controller_lease_s:g}"
+                ]
+            )
+        return made
 
 
 def _seconds(text: str) -> float:

@@ -219,6 +219,12 @@ def _of_store(answer: Trouble | None) -> Check:
 
 
 def _of_row_security(engine: EngineFacts) -> Check:
+    if engine.blind:
+        why = (
+            "it hides every row from this database user: let the tables' owner be the user in"
+            " HOLDFAST_DATABASE_URL (docs/accounts.md)"
+        )
+        return Check("row security", State.FAIL, why)
     if engine.row_security:
         return Check("row security", State.OK, "Postgres itself keeps projects apart, too")
     why = (

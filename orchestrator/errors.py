@@ -13,7 +13,7 @@ HoldfastError
 ├── TooOld                the caller's program is older than we can serve
 ├── Rejected              well formed, but not allowed; names fields
 ├── Unavailable           a server that we need does not answer; try again later
-│   └── Deadlocked        two calls waited for each other; this one gave way
+│   └── Deadlocked        two calls stood in each other's way; this one gave way
 ├── Unauthorized          no key, or one that is not valid
 ├── Forbidden             the key lacks a scope
 ├── TooOften              more calls than the caller may make; says how long to wait

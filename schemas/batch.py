@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from schemas.job import Body, CancelIn, Job, JobFilter, JobIn
+from schemas.job import LISTED_MOST, Body, CancelIn, Job, JobFilter, JobIn
 from schemas.words import BatchStatus
 
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
@@ -21,7 +21,7 @@ class BatchIn(Body):
     device's executor understands) are shared by all its jobs."""
 
     device_type: Annotated[str, Field(min_length=1, max_length=100)]
-    jobs: list[JobIn] = []
+    jobs: Annotated[list[JobIn], Field(max_length=LISTED_MOST)] = []
     open: bool = False
     name: Name | None = None
     sequence: str | dict[str, Any] | None = None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 
 _SYMBOLS: Final = """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br
@@ -29,6 +29,8 @@ _MEASURED: Final = {
     "dihedral": (4, -360.0, 360.0),
 }
 """Of each thing that can be held: how many atoms, the least and the greatest value."""
+# To find and describe every mistake of a thousand bad molecules would take many seconds.
+_ONE_IS_ENOUGH: Final = FailFast()
 
 Coordinate = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
 Position = tuple[Coordinate, Coordinate, Coordinate]
@@ -43,8 +45,8 @@ class _Strict(BaseModel):
 class Atoms(_Strict):
     """A molecule. `multiplicity` is 2S + 1: 1 for a closed shell."""
 
-    symbols: Annotated[list[str], Field(min_length=1, max_length=MAX_ATOMS)]
-    positions: Annotated[list[Position], Field(min_length=1, max_length=MAX_ATOMS)]
+    symbols: Annotated[list[str], Field(min_length=1, max_length=MAX_ATOMS), _ONE_IS_ENOUGH]
+    positions: Annotated[list[Position], Field(min_length=1, max_length=MAX_ATOMS), _ONE_IS_ENOUGH]
     charge: Annotated[int, Field(strict=True, ge=-100, le=100)] = 0
     multiplicity: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
 
@@ -133,7 +135,9 @@ class Optimization(_Job):
     """`fmax`: the largest force on an atom that may be left, in eV/angstrom."""
 
     job_type: Literal["optimization"] = "optimization"
-    constraints: Annotated[list[FreezeAtom | Constrain], Field(max_length=MAX_ATOMS)] = []
+    constraints: Annotated[
+        list[FreezeAtom | Constrain], Field(max_length=MAX_ATOMS), _ONE_IS_ENOUGH
+    ] = []
     fmax: Annotated[float, Field(gt=0, le=10)] = 0.05
     max_steps: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 250
 

@@ -18,6 +18,8 @@ MAX_LANES: Final = 64
 LOG_CHUNK_BYTES: Final = 64 * 1024
 LOG_BYTES: Final = 16 * 1024 * 1024
 """Of one run; what comes after is refused, and never fails the job."""
+LOG_CHUNKS: Final = 32_768
+"""Of one run: a chunk costs the server more than its bytes."""
 CHECKPOINT_BYTES: Final = 1024 * 1024
 START_WITHIN_S: Final = 30
 POLL_S: Final = 25

@@ -46,7 +46,7 @@ class KeyIn(Body):
     """A workspace key needs scopes; a runner key has none: it only registers controllers."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    scopes: list[Scope] = []
+    scopes: Annotated[list[Scope], Field(max_length=50)] = []
     kind: KeyKind = KeyKind.WORKSPACE
     expires_at: AwareDatetime | None = None
 

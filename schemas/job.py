@@ -1,7 +1,7 @@
 """Bodies of the native API that speak of jobs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -9,6 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from schemas.words import JobStatus
 
 Variables = dict[str, Any]
+LISTED_MOST: Final = 100_000
+"""Entries of a list that are looked at. The operator's own limit is far below; but it is asked
+after the list was built, and each entry of it that is wrong costs more than a kilobyte."""
 
 
 class Body(BaseModel):
@@ -28,14 +31,14 @@ class JobIn(Body):
 
 
 class JobsIn(Body):
-    jobs: Annotated[list[JobIn], Field(min_length=1)]
+    jobs: Annotated[list[JobIn], Field(min_length=1, max_length=LISTED_MOST)]
 
 
 class JobFilter(Body):
     """Which jobs of a batch are meant; an empty filter means all of them."""
 
-    ids: list[UUID] | None = None
-    statuses: list[JobStatus] | None = None
+    ids: Annotated[list[UUID], Field(max_length=LISTED_MOST)] | None = None
+    statuses: Annotated[list[JobStatus], Field(max_length=50)] | None = None
     created_after: AwareDatetime | None = None
     created_before: AwareDatetime | None = None
     min_runs: int | None = None

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from schemas.job import LISTED_MOST
 from schemas.words import JobStatus
 
 Sequence = str | dict[str, Any]
@@ -25,7 +26,7 @@ class CreateBatch(BaseModel):
     of `complete`, the older word for the same."""
 
     sequence_builder: Sequence | None = None
-    jobs: list[CreateJob] = []
+    jobs: Annotated[list[CreateJob], Field(max_length=LISTED_MOST)] = []
     project_id: UUID
     open: Annotated[bool, Field(strict=True)] | None = None
     complete: Annotated[bool, Field(strict=True)] | None = None

@@ -50,7 +50,8 @@ class SubmitBatchOut(BaseModel):
 
 
 class JobOut(BaseModel):
-    """`cached_from`: the job whose result it has. `error`: why it failed."""
+    """`progress`: from 0 to 1, what it last said while it runs on a controller. `cached_from`: the
+    job whose result it has. `error`: why it failed."""
 
     job_id: UUID
     name: str | None
@@ -60,6 +61,7 @@ class JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    progress: float | None = None
     billed_core_seconds: float
     cached_from: UUID | None
     error: str | None

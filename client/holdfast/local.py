@@ -132,7 +132,8 @@ def _new_key(transport: Transport, name: str, folder: Path) -> str:
         made: dict[str, Any] = transport.post(path("keys"), {"name": name, "kind": "runner"})
     except Forbidden as error:
         raise NotConfigured(
-            "this key may not make a runner key for the machine: have one made by"
+            "this key may not make a runner key for the machine, which needs the scope `submit`:"
+            " have one made by"
             " `holdfast keys create NAME --kind runner`, and set HOLDFAST_RUNNER_KEY"
         ) from error
     key = str(made["key"])

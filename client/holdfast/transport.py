@@ -96,10 +96,10 @@ class Transport:
         deadline: Deadline = NEVER,
     ) -> Any:
         """The JSON of the answer, None where it has none; ApiError or ConnectionFailed. A body
-        of bytes is JSON already."""
+        of bytes is JSON already. What is not there is deleted, where an earlier answer was lost."""
         content = body if body is None or isinstance(body, bytes) else dump(body)
         sent = {**(headers or {}), **({"Content-Type": "application/json"} if content else {})}
-        backoff = Backoff(0.1, 5.0)
+        backoff, lost = Backoff(0.1, 5.0), False
         for left in range(self._retries, -1, -1):
             try:
                 answer = self.http.request(
@@ -112,8 +112,10 @@ class Transport:
                 )
             except httpx.TransportError as error:
                 failure: ApiError | ConnectionFailed = self.unreachable(error)
-                pause = backoff.pause()
+                pause, lost = backoff.pause(), lost or not isinstance(error, httpx.ConnectError)
             else:
+                if lost and method == "DELETE" and answer.status_code == 404:
+                    return None
                 if answer.status_code not in RETRIED:
                     return _content(answer)
                 failure = error_of(answer)

@@ -31,7 +31,13 @@ _REFUSALS: Final = {
     503: "A server that is needed does not answer; try again after `Retry-After` seconds.",
 }
 _HOLDS: Final = ("/batches", "/jobs", "/rebatch", "/revive", "/retry", "/submit-batch")
-_ONLY: Final = {"/submit-batch": 429, "/start": 410, "/register": 426}
+_ONLY: Final = {
+    "/submit-batch": 429,
+    "/start": 410,
+    "/register": 426,
+    "{assignment_id}/logs": 413,
+}
+_CONFLICTS: Final = ("/result", "/certificate", "/checkpoint")
 Schema = dict[str, Any]
 
 
@@ -118,6 +124,6 @@ def _statuses(route: APIRoute, method: str, *, guarded: bool, body: bool) -> lis
     if method == "POST" and route.path.endswith(_HOLDS):
         statuses.append(402)
     statuses += [status for ending, status in _ONLY.items() if route.path.endswith(ending)]
-    if method == "POST" or route.path.endswith(("/result", "/certificate")):
+    if method in ("POST", "DELETE") or route.path.endswith(_CONFLICTS):
         statuses.append(409)
     return sorted(statuses)

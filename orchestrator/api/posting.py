@@ -96,9 +96,16 @@ class Post(Generic[Given]):
 
 
 def posting(
-    scope: Scope, model: type[Model], *, optional: bool = False, or_else: Scope | None = None
+    scope: Scope,
+    model: type[Model],
+    *,
+    optional: bool = False,
+    or_else: Scope | None = None,
+    secret: str | None = None,
 ) -> Any:
-    """A dependency that gives the `Post`. The key is looked at before the body is read."""
+    """A dependency that gives the `Post`. The key is looked at before the body is read. `secret`:
+    a field that leaves no trace in the record of the call, not even in a hash that it could be
+    guessed from."""
 
     def post(
         request: Request,
@@ -107,12 +114,14 @@ def posting(
         key: Key = None,
     ) -> Post[Model]:
         checked = checked_key(key)
+        body = parse(model, raw, optional=optional)
+        kept = raw if secret is None else body.model_dump_json(exclude={secret}).encode()
         return Post(
             core=core_of(request),
             caller=caller,
-            body=parse(model, raw, optional=optional),
+            body=body,
             key=checked,
-            digest=digest_of(request, raw),
+            digest=digest_of(request, kept),
             claim=partial(submissions.claim, door=DOOR),
         )
 

@@ -33,6 +33,12 @@ def session_of(controller: UUID, session: int) -> str:
     return f"{controller}.{session}"
 
 
+def is_later(lane: str | None, session: int) -> bool:
+    """Whether a lane, by the session that it is in, is past that registration of its name."""
+    number = (lane or "").rpartition(".")[2]
+    return number.isdecimal() and int(number) > session
+
+
 def journal_of(controller: UUID, lane: int) -> str:
     """The same for every session: a run that was begun may still come home, from whoever has the
     name, as long as its lease lasts."""

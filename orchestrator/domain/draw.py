@@ -26,7 +26,7 @@ _HEAD: Final = f"""\
 # States
 
 Drawn from `orchestrator/domain/transitions.py` by `{COMMAND}`; not to be
-edited here. No other move is possible: each is a guarded `UPDATE` in `orchestrator/store/moves.py`
+edited here. No other move is possible: each is a guarded `UPDATE` in `orchestrator/store/moves*.py`
 that writes its event in the same statement. A job that ends before its device said that it began
 makes both moves at once.
 """

@@ -95,16 +95,21 @@ class Course(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Leader:
     """The job that a content key has, and the device type that it is for. `status` None: there is
-    no such job yet."""
+    no such job yet. `awaited`: it has ended without a result, and twins do not know it yet."""
 
     job: UUID
     device_type: str
     status: str | None
+    awaited: bool = False
 
     @property
     def is_free(self) -> bool:
-        """Whoever comes next takes its place."""
+        """Nobody can follow it any more."""
         return self.status in (None, JobStatus.ERROR, JobStatus.CANCELED)
+
+    def gives_way_to(self, device_type: str) -> bool:
+        """Whether a new job takes its place: those that still wait would then follow that one."""
+        return self.is_free and (not self.awaited or self.device_type == device_type)
 
 
 def course(leader: Leader | None, device_type: str) -> Course:

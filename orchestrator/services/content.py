@@ -6,6 +6,7 @@ Entries are read one by one, so that a bad one fails alone.
 import hashlib
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -21,7 +22,8 @@ DEEPEST: Final = 100
 _WORST: Final = 3
 _LONGEST: Final = 200
 _DIGITS: Final = 40
-_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.S)
+# A text without an end is one too: else each quote in it would be looked for an end of its own.
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.S)
 _NO_OBJECT: Final = "must be an object"
 _WORDS: Final = {
     "missing": "is required",
@@ -79,8 +81,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Twice:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    names = [name for name, _ in pairs]
-    return Twice(next(name for name in names if names.count(name) > 1))
+    return Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
 
 
 def _integer(text: str) -> int | float:

@@ -4,10 +4,11 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
-from orchestrator.domain.key import PREFIXES, sealed
+from orchestrator.domain.key import PREFIXES, RUNNER_SCOPES, sealed
 from orchestrator.domain.role import may
 from orchestrator.errors import Flaw, Forbidden, NotFound, Rejected
 from orchestrator.services.core import Core
@@ -16,6 +17,9 @@ from orchestrator.store.jobs import new_id
 from orchestrator.store.keys import NewKey
 from orchestrator.store.transaction import Transaction
 from schemas.words import KeyKind, Scope
+
+LONGEST: Final = timedelta(days=36525)
+"""The database keeps later moments than can be read back."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,26 @@ def create(
     expires_at: datetime | None = None,
 ) -> MadeKey:
     """Raises Rejected for a scope that the creator lacks, or that is not the kind's, and
-    Forbidden for a workspace key by a creator without `admin`."""
+    Forbidden for a workspace key by a creator without `admin`, a runner key by one without
+    `submit`."""
+    granted = may(granted_by)
     if kind is KeyKind.RUNNER and scopes:
         raise Rejected([Flaw("scopes", "must be left out: a runner key has none")])
+    if kind is KeyKind.RUNNER and not granted.issuperset(RUNNER_SCOPES):
+        raise Forbidden("this key lacks the scope 'submit': it can make no runner key")
     if kind is KeyKind.WORKSPACE:
-        _check(scopes, frozenset(granted_by))
-    if expires_at is not None and expires_at <= tx.at:
-        raise Rejected([Flaw("expires_at", "must be later than now")])
+        _check(scopes, granted)
+    if expires_at is not None and not tx.at < expires_at < tx.at + LONGEST:
+        raise Rejected([Flaw("expires_at", "must be later than now, within 100 years")])
     return made(tx, project, user, name, scopes, kind=kind, expires_at=expires_at)
 
 
-def _check(scopes: Sequence[Scope], granted_by: frozenset[str]) -> None:
-    if Scope.ADMIN not in granted_by:
+def _check(scopes: Sequence[Scope], granted: frozenset[str]) -> None:
+    if Scope.ADMIN not in granted:
         raise Forbidden("this key lacks the scope 'admin': it can make runner keys only")
     if not scopes:
         raise Rejected([Flaw("scopes", "must name at least one scope")])
-    lacking = [scope for scope in dict.fromkeys(scopes) if scope not in may(granted_by)]
+    lacking = [scope for scope in dict.fromkeys(scopes) if scope not in granted]
     if lacking:
         words = ", ".join(lacking)
         raise Rejected([Flaw("scopes", f"must not include {words}: your own key lacks it")])

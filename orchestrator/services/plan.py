@@ -99,7 +99,8 @@ def plan(
 ) -> list[Planned | str]:
     """In request order; who is given a result takes no room."""
     leaders = {
-        key: Leader(each.leader, each.device_type or "", each.status) for key, each in known.items()
+        key: Leader(each.leader, each.device_type or "", each.status, each.awaited)
+        for key, each in known.items()
     }
     return [each if isinstance(each, str) else _plan(each, leaders, rooms) for each in drafts]
 
@@ -114,7 +115,9 @@ def _plan(draft: Draft, leaders: dict[bytes, Leader], rooms: Mapping[str, Room])
         if refusal := room.refusal(draft.needs):
             return refusal
         room.take(draft.needs)
-    leads = draft.key is not None and (leader is None or leader.is_free)
+    leads = draft.key is not None and (
+        leader is None or leader.gives_way_to(draft.target.device_type)
+    )
     if leads and draft.key is not None:
         leaders[draft.key] = Leader(draft.job, draft.target.device_type, "PENDING")
     return Planned(draft, way, None, leads)

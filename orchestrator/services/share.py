@@ -33,6 +33,8 @@ from orchestrator.store.transaction import Transaction
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 200
+_MOST = 1000
+"""Followers told in one go; each gets a copy of the result. The others' turn comes in a second."""
 
 
 def share(core: Core) -> None:
@@ -68,10 +70,10 @@ def _decide(core: Core, tx: Transaction, computation: UUID, *, replace: bool) ->
     step = sequel(led.status, led.batch_status)
     if step is Sequel.WAIT:
         _stop_if_unwanted(core, tx, led, waiting)
-    elif waiting and step is Sequel.REPLACE and replace and _has_device(tx, led.device_type):
+    elif waiting and step is Sequel.REPLACE and replace and _may_run(tx, led):
         _replace(core, tx, led)
     elif waiting:
-        _answer(core, tx, led, waiting)
+        _answer(core, tx, led, waiting[:_MOST])
 
 
 def _waiting(tx: Transaction, computation: UUID) -> list[Follower]:
@@ -81,9 +83,11 @@ def _waiting(tx: Transaction, computation: UUID) -> list[Follower]:
     return [each for each in followers if not each.has_ended]
 
 
-def _has_device(tx: Transaction, device_type: str) -> bool:
+def _may_run(tx: Transaction, led: Led) -> bool:
     """A controller may have been removed, and its jobs canceled with it."""
-    return entries.pool(tx.connection, device_type).devices > 0
+    if led.controller is not None:
+        return entries.lock_targets(tx, [led.controller])
+    return entries.pool(tx.connection, led.device_type).devices > 0
 
 
 def _stop_if_unwanted(core: Core, tx: Transaction, led: Led, waiting: list[Follower]) -> None:
@@ -125,8 +129,9 @@ def cancel_own(core: Core, tx: Transaction, project: UUID, job: UUID) -> None:
         return
     cancel_job(core, tx, project, job, interrupt=True)
     if own.follows:
-        entries.unfollow(tx, [job])
-        _stop_if_unwanted(core, tx, led, [each for each in waiting if each.job_id != job])
+        # In a transaction of its own: batches are locked in the order of their ids, if several
+        # are, and the leader's may come first.
+        tx.after_commit(lambda: _share(core, led.id))
 
 
 def delete_own(tx: Transaction, project: UUID, job: UUID) -> None:

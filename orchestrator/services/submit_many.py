@@ -10,6 +10,7 @@ from typing import Any
 from orchestrator.domain.credit import Quote
 from orchestrator.domain.entries import Course
 from orchestrator.domain.transitions import BatchEvent
+from orchestrator.errors import Deadlocked
 from orchestrator.services.announce import announce
 from orchestrator.services.core import Core
 from orchestrator.services.hold import quote
@@ -34,8 +35,10 @@ def submit_many(core: Core, tx: Transaction, who: Submitter, given: Sequence[Any
     nothing is written at all."""
     drafts = draft(tx.connection, core.settings, who, given)
     known = _known(tx, who, drafts)
-    controllers = {each.target.controller for each in drafts.valid}
-    entries.lock_targets(tx, [each for each in controllers if each is not None])
+    targets = [each.target.controller for each in drafts.valid]
+    controllers = {each for each in targets if each is not None}
+    if not entries.lock_targets(tx, controllers):
+        raise Deadlocked("a compute target was removed at the same moment; try again")
     fill(tx.connection, who, drafts.rooms)
     planned = plan(drafts.entries, known, drafts.rooms)
     _write(core, tx, who, [each for each in planned if not isinstance(each, str)], known)

@@ -32,8 +32,7 @@ TOKEN_TTL_S: Final = 12 * 3600
 CLOCKS_DIFFER_S: Final = 30
 ISSUER: Final = "holdfast"
 _ALGORITHM: Final = "HS256"
-# Each verification takes 64 MiB and a core for a moment: a flood of logins is turned away.
-_TURNS: Final = threading.BoundedSemaphore(2)
+# Each has to wait for its turn at a slow hash: a flood of logins is turned away.
 _LINE: Final = threading.BoundedSemaphore(8)
 
 
@@ -46,8 +45,7 @@ def log_in(core: Core, username: str, password: str, address: str, at: datetime)
     if not _LINE.acquire(blocking=False):
         raise Unavailable("too many are logging in; try again in a few seconds")
     try:
-        with _TURNS:
-            opened = opens(known[1] if known else nobodys(), password)
+        opened = opens(known[1] if known else nobodys(), password)
     finally:
         _LINE.release()
     if known is None or not opened:

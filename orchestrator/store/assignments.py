@@ -3,7 +3,7 @@
 Nothing here writes a status. Who was offered what, and until when it is theirs, is on the window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -50,9 +50,13 @@ _OFFERABLE: Final = text(
 )
 _CLAIM: Final = text(
     """
-    UPDATE "window" SET offer = :offer, lease_until = :until
-    WHERE id = ANY(:windows) AND (lease_until IS NULL OR lease_until < :at OR offer = :offer)
-    RETURNING id
+    WITH due AS (
+        SELECT id FROM "window" WHERE id = ANY(:windows)
+            AND (lease_until IS NULL OR lease_until < :at OR offer = :offer)
+        ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE "window" SET offer = :offer, lease_until = :until FROM due WHERE "window".id = due.id
+    RETURNING "window".id
     """
 )
 
@@ -71,7 +75,8 @@ def claim(tx: Transaction, windows: Sequence[int], offer: str, until: datetime) 
 
 
 class Assigned(NamedTuple):
-    """A job of one controller, as it stands. `window` and what follows: where it is on a lane."""
+    """A job of one controller, as it stands. `unwanted`: it is not to begin, or not to run on; what
+    runs of a batch that is over may do so. `window` and what follows: where it is on a lane."""
 
     job: str
     batch_id: UUID
@@ -91,7 +96,8 @@ class Assigned(NamedTuple):
 
 _ASSIGNED: Final = """
     SELECT job.id::text, job.batch_id, job.run, job.status, job.reason,
-        job.cancel_requested OR batch.status NOT IN ('ADMITTED', 'RUNNING'),
+        job.cancel_requested
+            OR (job.status = 'PENDING' AND batch.status NOT IN ('ADMITTED', 'RUNNING')),
         job.started_at, w.id, device.id, device.name, w.session, w.journal, w.offer,
         NOT EXISTS (
             SELECT 1 FROM "window" AS other JOIN job AS before ON before.window_id = other.id
@@ -117,7 +123,10 @@ _RENEW: Final = text(
     WITH due AS (
         SELECT id FROM "window" WHERE id = ANY(:windows) ORDER BY id FOR NO KEY UPDATE
     )
-    UPDATE "window" SET lease_until = :until FROM due WHERE "window".id = due.id
+    UPDATE "window" SET lease_until = :until, progress = COALESCE(said.progress, "window".progress)
+    FROM due JOIN unnest(CAST(:windows AS bigint[]), CAST(:progress AS float8[]))
+        AS said (id, progress) ON said.id = due.id
+    WHERE "window".id = due.id
     """
 )
 
@@ -126,9 +135,11 @@ def lease(tx: Transaction, window: int, until: datetime) -> None:
     tx.connection.execute(_LEASE, {"window": window, "until": until})
 
 
-def renew(tx: Transaction, windows: Sequence[int], until: datetime) -> None:
-    if windows:
-        tx.connection.execute(_RENEW, {"windows": list(windows), "until": until})
+def renew(tx: Transaction, progress: Mapping[int, float | None], until: datetime) -> None:
+    """By window, with how far its job is; None where that was not said."""
+    if progress:
+        given = {"windows": list(progress), "progress": list(progress.values()), "until": until}
+        tx.connection.execute(_RENEW, given)
 
 
 _HELD: Final = """
@@ -195,9 +206,31 @@ def losses(tx: Transaction, batch: UUID, job: str) -> Losses:
 
 
 _USAGE: Final = text(
-    "UPDATE entry SET usage = CAST(:usage AS json) WHERE job_id = CAST(:job AS uuid)"
+    """
+    UPDATE entry SET usage = CAST(:usage AS json)
+    WHERE job_id = CAST(:job AS uuid) AND usage IS NULL
+    """
 )
 
 
+_LATE: Final = text(
+    """
+    SELECT EXISTS (
+        SELECT 1 FROM event WHERE batch_id = :batch AND kind = 'late'
+            AND detail ->> 'job' = :job AND detail ->> 'run' = CAST(:run AS text)
+    )
+    """
+)
+
+
+def came_late(tx: Transaction, batch: UUID, job: str, run: int) -> bool:
+    """Whether an end of that run was known to come too late."""
+    known: bool = tx.connection.execute(
+        _LATE, {"batch": batch, "job": job, "run": run}
+    ).scalar_one()
+    return known
+
+
 def keep_usage(tx: Transaction, job: str, usage: Usage) -> None:
+    """The first that is told."""
     tx.connection.execute(_USAGE, {"job": job, "usage": usage.model_dump_json()})

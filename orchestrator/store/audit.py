@@ -111,6 +111,11 @@ _REFS: Final = text(
 )
 
 
+_WORKERS: Final = text(
+    "SELECT EXISTS (SELECT 1 FROM device WHERE transport = 'celery' AND session IS NOT NULL)"
+)
+
+
 class Snapshot:
     """One transaction. Safe to use from one thread at a time."""
 
@@ -129,6 +134,12 @@ class Snapshot:
         with failing_as_ours():
             rows = self._connection.execute(text(sql), {**self._given, **given}).mappings().all()
         return offences([dict(row) for row in rows])
+
+    def has_workers(self) -> bool:
+        """Whether a worker of ours has ever said hello, other than users' own controllers."""
+        with failing_as_ours():
+            found: bool = self._connection.execute(_WORKERS).scalar_one()
+        return found
 
     def refs(self, most: int | None) -> list[Ref]:
         """The newest of them; None: all."""

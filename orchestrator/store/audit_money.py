@@ -25,12 +25,18 @@ _HELD: Final = """
         ) AS summed USING (project_id)
     WHERE COALESCE(balance, 0) <> COALESCE(amount, 0)
 """
+# A job that was revived while its device type was free holds nothing.
 _CLOSED: Final = f"""
     SELECT job.id AS job, job.status, job.batch_id AS batch, hold.attempt, hold.state
     FROM job JOIN hold ON hold.job_id = job.id
     WHERE job.batch_id IN {IN_RANGE} AND hold.attempt = (
         SELECT max(attempt) FROM hold AS later WHERE later.job_id = job.id
-    ) AND (hold.state = 'held') <> (job.ended_at IS NULL)
+    ) AND (hold.state = 'held') <> (job.ended_at IS NULL) AND (
+        hold.state = 'held' OR NOT EXISTS (
+            SELECT 1 FROM event WHERE event.batch_id = job.batch_id AND event.job_id = job.id
+                AND event.kind = 'revived' AND event.at >= hold.closed_at
+        )
+    )
 """
 _PAID: Final = f"""
     SELECT hold.job_id AS job, hold.attempt, hold.state, hold.amount, hold.captured,

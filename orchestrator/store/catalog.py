@@ -36,11 +36,13 @@ class DeviceType:
 
 
 _COLUMNS: Final = "name, executor, max_runs, spec, public, max_qubits, rate, cores"
-# Not another project's own machine, and not that of jobs that never run.
+# Not another project's own machine nor one that was removed, and not that of jobs that never run.
 _TYPE: Final = text(
     f"""
     SELECT {_COLUMNS} FROM device_type WHERE name = :name AND executor <> 'none'
-        AND (project_id IS NULL OR project_id = CAST(:project AS uuid))
+        AND (project_id IS NULL OR (project_id = CAST(:project AS uuid) AND NOT EXISTS (
+            SELECT 1 FROM controller WHERE device_type = :name AND removed_at IS NOT NULL
+        )))
     """
 )
 _FOR_ALL: Final = "project_id IS NULL AND executor <> 'none'"

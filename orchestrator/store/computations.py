@@ -12,13 +12,15 @@ from orchestrator.store.transaction import Transaction
 
 
 class Computation(NamedTuple):
-    """`status` and `device_type` are the leader's; None while there is no such job."""
+    """`status` and `device_type` are the leader's; None while there is no such job. `awaited`:
+    it has ended, and somebody still waits to be told."""
 
     id: UUID
     key: bytes
     leader: UUID
     status: str | None
     device_type: str | None
+    awaited: bool
 
 
 # In the order of keys, as are the locks below: two calls that claim the same keys wait for each
@@ -42,7 +44,10 @@ _LOCK_KEYS: Final = text(
     """
 )
 _FOUND: Final = """
-    SELECT computation.id, computation.key, computation.leader, job.status, batch.device_type
+    SELECT computation.id, computation.key, computation.leader, job.status, batch.device_type,
+        job.status IN ('ERROR', 'CANCELED') AND EXISTS (
+            SELECT 1 FROM entry WHERE computation_id = computation.id AND follows
+        ) AS awaited
     FROM computation LEFT JOIN job ON job.id = computation.leader
         LEFT JOIN batch ON batch.id = job.batch_id
 """
@@ -67,7 +72,9 @@ def claim(
     tx.connection.execute(_INSERT, {"project": project, "keys": keys, "at": tx.at, **given})
     tx.connection.execute(_LOCK_KEYS, {"project": project, "keys": keys})
     # Apart from the lock: who waited for that would see leaders that are newer than their jobs.
-    return find(tx.connection, project, keys)
+    found = find(tx.connection, project, keys)
+    # One that was withdrawn since it was met is there no more, and its key is free.
+    return found if len(found) == len(keys) else claim(tx, project, leaders)
 
 
 def find(connection: Reader, project: UUID, keys: Sequence[bytes]) -> dict[bytes, Computation]:
@@ -76,7 +83,8 @@ def find(connection: Reader, project: UUID, keys: Sequence[bytes]) -> dict[bytes
 
 
 def _computation(row: Row[Any]) -> Computation:
-    return Computation(row.id, bytes(row.key), row.leader, row.status, row.device_type)
+    key = bytes(row.key)
+    return Computation(row.id, key, row.leader, row.status, row.device_type, bool(row.awaited))
 
 
 _LEAD: Final = text(
@@ -91,9 +99,11 @@ _LOCK: Final = text("SELECT id FROM computation WHERE id = :id FOR NO KEY UPDATE
 _LED: Final = text(
     """
     SELECT computation.id, computation.project_id, computation.leader, job.status, job.payload,
-        batch.status, batch.device_type, batch.user_id, batch.key_id, entry.left_at IS NOT NULL
+        batch.status, batch.device_type, controller.id, batch.user_id, batch.key_id,
+        entry.left_at IS NOT NULL
     FROM computation JOIN job ON job.id = computation.leader
         JOIN batch ON batch.id = job.batch_id JOIN entry ON entry.job_id = job.id
+        LEFT JOIN controller ON controller.device_type = batch.device_type
     WHERE computation.id = :id
     """
 )
@@ -123,6 +133,7 @@ class Led(NamedTuple):
     payload: dict[str, Any]
     batch_status: str
     device_type: str
+    controller: UUID | None
     user_id: UUID | None
     key_id: UUID | None
     left: bool

@@ -42,8 +42,15 @@ class ControllerRow(NamedTuple):
 
 
 _COLUMNS: Final = ", ".join(f"controller.{name}" for name in ControllerRow._fields)
+# It can do no more than its runner key could now: a user who has left takes it along.
 _BY_TOKEN: Final = text(
-    f"SELECT {_COLUMNS} FROM controller WHERE token_hash = :digest AND removed_at IS NULL"
+    f"""
+    SELECT {_COLUMNS} FROM controller
+    LEFT JOIN membership m ON m.user_id = controller.user_id
+        AND m.project_id = controller.project_id
+    WHERE token_hash = :digest AND removed_at IS NULL
+        AND (controller.user_id IS NULL OR m.role <> 'reader')
+    """
 )
 # One registration of a name at a time, also of a name that is new.
 _ONE_BY_ONE: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 5))")
@@ -89,6 +96,9 @@ _TYPE: Final = text(
     VALUES (:type, :executor, 'retry', :project)
     """
 )
+_COUNT: Final = text(
+    "SELECT count(*) FROM controller WHERE project_id = :project AND removed_at IS NULL"
+)
 _INSERT: Final = text(
     """
     INSERT INTO controller (id, project_id, name, device_type, version, hostname, cores, memory_mb,
@@ -114,6 +124,11 @@ _LANES: Final = text(
     ON CONFLICT (name) DO NOTHING
     """
 )
+
+
+def count(tx: Transaction, project: UUID) -> int:
+    found: int = tx.connection.execute(_COUNT, {"project": project}).scalar_one()
+    return found
 
 
 def insert(tx: Transaction, controller: UUID, project: UUID, name: str) -> None:
@@ -184,7 +199,7 @@ _LEAVE: Final = text(
     """
     UPDATE controller SET token_hash = NULL, left_at = :at, session = session + 1,
         removed_at = CASE WHEN :removed THEN :at ELSE removed_at END
-    WHERE id = :id AND session = :session
+    WHERE id = :id AND session = :session RETURNING id
     """
 )
 # By project and status, for which there is an index.
@@ -200,10 +215,11 @@ def set_state(tx: Transaction, controller: UUID, state: str, reason: str | None)
     tx.connection.execute(_STATE, {"id": controller, "state": state, "reason": reason})
 
 
-def leave(tx: Transaction, row: ControllerRow, *, removed: bool) -> None:
-    """Its token is dead from now on. Once removed, its name is free."""
+def leave(tx: Transaction, row: ControllerRow, *, removed: bool) -> bool:
+    """Its token is dead from now on. Once removed, its name is free. False: another session has
+    the name, and nothing was changed."""
     given = {"id": row.id, "session": row.session, "at": tx.at, "removed": removed}
-    tx.connection.execute(_LEAVE, given)
+    return tx.connection.execute(_LEAVE, given).one_or_none() is not None
 
 
 def open_batches(connection: Reader, row: ControllerRow) -> list[UUID]:

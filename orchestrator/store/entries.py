@@ -1,6 +1,6 @@
 """Entries: what the submit-batch door knows of a job beside the job itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -165,7 +165,10 @@ _LOCAL: Final = text(
     """
 )
 _LOCK_TARGETS: Final = text(
-    "SELECT id FROM controller WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+    """
+    SELECT id FROM controller WHERE id = ANY(CAST(:ids AS uuid[])) AND removed_at IS NULL
+    ORDER BY id FOR NO KEY UPDATE
+    """
 )
 
 
@@ -180,9 +183,10 @@ def local_target(connection: Reader, project: UUID, user: UUID | None) -> Target
     return None if row is None else TargetRow(*row)
 
 
-def lock_targets(tx: Transaction, controllers: Sequence[UUID]) -> None:
-    """From here on nobody else is given room on them."""
-    tx.connection.execute(_LOCK_TARGETS, {"ids": list(controllers)})
+def lock_targets(tx: Transaction, controllers: Collection[UUID]) -> bool:
+    """From here on nobody else is given room on them. False: one was removed meanwhile."""
+    locked = tx.connection.execute(_LOCK_TARGETS, {"ids": list(controllers)})
+    return len(locked.all()) == len(controllers)
 
 
 class Taken(NamedTuple):
@@ -195,7 +199,8 @@ class Taken(NamedTuple):
     jobs: int
 
 
-# By way of batches that are not over, which are few, and of what still runs of one that is.
+# By way of batches that are not over, which are few, and of what still runs of one that is. A job
+# that came by another door takes one core.
 _TAKEN: Final = text(
     """
     WITH live AS (
@@ -204,8 +209,9 @@ _TAKEN: Final = text(
             AND status IN ('PENDING', 'ADMITTED', 'RUNNING', 'PAUSED', 'PREEMPTED')
         UNION SELECT seat, type FROM device WHERE type = ANY(:types) AND seat IS NOT NULL
     )
-    SELECT live.device_type, entry.job_type, entry.cores, entry.memory_mb, CAST(count(*) AS int)
-    FROM live JOIN job ON job.batch_id = live.id JOIN entry ON entry.job_id = job.id
+    SELECT live.device_type, COALESCE(entry.job_type, 'workload'), COALESCE(entry.cores, 1),
+        COALESCE(entry.memory_mb, 0), CAST(count(*) AS int)
+    FROM live JOIN job ON job.batch_id = live.id LEFT JOIN entry ON entry.job_id = job.id
     WHERE job.status IN ('PENDING', 'RUNNING') GROUP BY 1, 2, 3, 4
     """
 )

@@ -37,12 +37,14 @@ class DeviceFacts:
 class EngineFacts:
     """`swept_s` is how many seconds ago a sweep last read the heartbeats; None: never.
     `waiting` counts PENDING batches by device type; `row_security`: Postgres itself keeps
-    projects apart."""
+    projects apart; `blind`: it hides all rows from this user. `devices` are those with workers,
+    not users' own machines."""
 
     devices: tuple[DeviceFacts, ...]
     swept_s: float | None
     waiting: Mapping[str, int]
     row_security: bool
+    blind: bool
 
 
 _SERVER: Final = text(
@@ -52,8 +54,10 @@ _SERVER: Final = text(
     """
 )
 _DEVICES: Final = text(
-    "SELECT name, service, online FROM device WHERE service <> 'retired' ORDER BY name"
+    "SELECT name, service, online FROM device"
+    " WHERE service <> 'retired' AND transport = 'celery' ORDER BY name"
 )
+_BLIND: Final = text("SELECT row_security_active('job')")
 _SWEPT: Final = text("SELECT EXTRACT(epoch FROM clock_timestamp() - beats_read_at) FROM watch")
 _WAITING: Final = text(
     """
@@ -111,4 +115,5 @@ def engine_facts(connection: Connection) -> EngineFacts:
         swept_s=None if swept is None else float(swept),
         waiting={row.device_type: row.n for row in connection.execute(_WAITING)},
         row_security=tenancy.asked(connection),
+        blind=connection.execute(_BLIND).scalar_one(),
     )

@@ -16,6 +16,7 @@ _SELECT: Final = """
         job.ended_at, entry.left_at, entry.cached_from,
         COALESCE(entry.job_type, 'workload') AS job_type,
         COALESCE(entry.target, batch.device_type) AS target,
+        (SELECT progress FROM "window" WHERE "window".id = job.window_id) AS progress,
         (SELECT sum(core_ms) FROM hold WHERE hold.job_id = job.id AND state = 'captured') AS billed,
         CASE WHEN entry.job_type <> 'workload' THEN job.payload #> '{payload,atoms,symbols}' END
             AS symbols
@@ -80,6 +81,7 @@ def _job(row: Row[Any]) -> JobOut:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.left_at or row.ended_at,
+        progress=row.progress if row.status == "RUNNING" else None,
         billed_core_seconds=float(row.billed or 0) / 1000,
         cached_from=row.cached_from,
         error=row.reason if row.status == "ERROR" and not left else None,

@@ -190,6 +190,7 @@ window = Table(
     # run that was begun, stays its own.
     Column("offer", Text),
     moment("lease_until"),
+    Column("progress", Double),
 )
 
 job = Table(

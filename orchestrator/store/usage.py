@@ -140,11 +140,12 @@ _CONTROLLERS: Final = text(
     ORDER BY controller.name
     """
 )
+# A twin that waited has its result from another job too, but later than it was there itself.
 _HITS: Final = text(
     f"""
     SELECT count(*) FROM entry JOIN job ON job.id = entry.job_id
     WHERE entry.project_id = :project AND entry.cached_from IS NOT NULL
-        AND job.created_at >= {_SINCE}
+        AND job.created_at >= {_SINCE} AND job.ended_at = job.created_at
     """
 )
 _AT_CONTROLLERS: Final = text(

@@ -28,10 +28,11 @@ class Witnesses:
     """What is in the store now; a log that grows meanwhile is read up to some later entry, and
     never with a gap. Raises `StoreAway` where the store does not answer."""
 
-    def __init__(self, store_url: str, s3: S3) -> None:
-        """A folder on this machine is given as `file:///...`, like the workers' own store."""
+    def __init__(self, store_url: str, s3: S3, *, there: bool = True) -> None:
+        """A folder on this machine is given as `file:///...`, like the workers' own store. Not
+        `there`: nobody has made it yet, nor do we, and nothing is in it."""
         with _answering():
-            self._store: Any = open_store(store_url, s3)
+            self._store: Any = open_store(store_url, s3) if there else None
 
     def devices(self) -> list[str]:
         return self._folders(FOLDER)
@@ -86,6 +87,8 @@ class Witnesses:
     def _folders(self, inside: str) -> list[str]:
         import obstore
 
+        if self._store is None:
+            return []
         with _answering():
             found = obstore.list_with_delimiter(self._store, inside)
         return sorted(str(each).removeprefix(f"{inside}/") for each in found["common_prefixes"])

@@ -9,7 +9,17 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tests.bench import calls, handover, idle, links, listings, machine, pasqal, verify
+from tests.bench import (
+    calls,
+    handover,
+    idle,
+    links,
+    listings,
+    machine,
+    molecules,
+    pasqal,
+    verify,
+)
 from tests.bench.ground import Ground, prepared
 from tests.bench.plan import FULL, QUICK, Plan, Step
 from tests.bench.reading import Reading
@@ -23,6 +33,7 @@ ENGINE: dict[str, tuple[Section, Callable[[Plan], int]]] = {
     "dispatch": (calls.dispatch, lambda plan: plan.dispatch_rounds),
     "device-time": (links.device_time, lambda plan: plan.long_rounds),
     "handover": (handover.handover, lambda plan: 3),
+    "molecules": (molecules.molecules, lambda plan: plan.submit_rounds),
     "pasqal": (pasqal.pasqal, lambda plan: plan.client_rounds),
     "listings": (listings.listings, lambda plan: 4),
     "verify": (verify.verify, lambda plan: 2),

@@ -119,7 +119,10 @@ def prepared() -> Generator[Ground]:
     """Servers with their data on disk and synced, as in production; gone with the block."""
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as name:
         folder = Path(name)
-        with running_stack(folder, HOLDFAST_LEASE_S="15") as stack:
+        often = "100000"
+        with running_stack(
+            folder, HOLDFAST_LEASE_S="15", HOLDFAST_BATCHES_PER_MINUTE=often
+        ) as stack:
             stack.worker(DEVICE, device_type=TYPE)
             stack.online(DEVICE)
             ground = Ground(stack, folder)

@@ -16,7 +16,7 @@ from tests.contract.executor_contract import ExecutorContract, never, started
 from workers.executors.base import JobFailed, Work
 from workers.executors.child import Broke, Stopped
 from workers.executors.xtb import XtbExecutor, missing
-from workers.executors.xtb_child import BOHR
+from workers.executors.xtb_child import BOHR, Molecule, Refused
 
 WATER: dict[str, Any] = {
     "symbols": ["O", "H", "H"],
@@ -191,7 +191,24 @@ def test_a_molecule_that_kills_its_process_fails_alone(
 ) -> None:
     monkeypatch.setattr("workers.executors.xtb._COMMAND", ("sh", "-c", "kill -SEGV $$"))
     said = reason(executor, energy_of())
-    assert said == "the program died (signal 11, SIGSEGV) on this molecule"
+    assert said.startswith("the program died (signal 11, SIGSEGV) on this molecule")
+
+
+def test_a_molecule_that_needs_more_memory_than_it_may_have_fails_alone() -> None:
+    said = reason(XtbExecutor(memory_mb=80, wall_s=60), energy_of(grid(333)))
+    assert said == "the program died (exit code 1) on this molecule with 80 MB of memory"
+    # What many threads reserve does not count.
+    assert run(XtbExecutor(memory_mb=80, threads=16), relaxed())["energy"] < 0
+
+
+def test_a_number_that_is_none_is_no_result() -> None:
+    class Wild(Molecule):
+        def _read(self, what: str, size: int) -> list[float]:
+            return [math.nan if what == "gradient" else -1.0] * size
+
+    task = {"level": "GFN2-xTB", "numbers": [1, 1], "positions": [[0, 0, 0], [0, 0, 0.7]]}
+    with pytest.raises(Refused, match="not a finite number"):
+        Wild({**task, "charge": 0, "unpaired": 0}).compute()
 
 
 def test_a_stopped_job_leaves_no_process() -> None:

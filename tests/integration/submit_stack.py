@@ -92,9 +92,10 @@ def add_controller(
     project: UUID = PROJECT,
     **said: Any,
 ) -> None:
-    """A controller that has registered, without its machine."""
+    """A controller that has registered, without its machine. Its program is the puppet's, so that
+    equal jobs have equal keys."""
     controller = uuid4()
-    backend = {"name": "tblite", "version": "1", "job_types": ["single_point_energy"]}
+    backend = {"name": "tblite", "version": "unknown", "job_types": ["single_point_energy"]}
     given = {"cores": 16, "memory_mb": 2**20, "backends": [backend], **said}
     body = RegisterIn(name=name, version="1", hostname="h", **given)
     with core.transaction() as tx:

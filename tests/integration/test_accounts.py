@@ -16,6 +16,7 @@ from orchestrator.services.core import Core
 from schemas.words import Scope
 from tests.integration.api_stack import Api, add_device, batch_body, new_key, serving
 from tests.integration.puppet import OTHER_PROJECT
+from tests.integration.remote_stack import registration
 
 Sql = psycopg.Connection[tuple[object, ...]]
 PASSWORD = "correct horse battery"
@@ -80,8 +81,9 @@ def test_a_key_that_submits_makes_runner_keys_and_no_others(api: Api) -> None:
         403,
         "runner keys only",
     )
-    reader = new_key(api.core, [Scope.READ])
-    assert api.call("POST", "/v1/keys", body, key=reader).status_code == 403
+    for lacks_it in ([Scope.READ], [Scope.ADMIN]):
+        without = new_key(api.core, lacks_it)
+        assert api.call("POST", "/v1/keys", body, key=without).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -91,12 +93,14 @@ def test_a_key_that_submits_makes_runner_keys_and_no_others(api: Api) -> None:
         ({"kind": "workspace"}, "scopes"),
         ({"scopes": ["read"], "kind": "robot"}, "kind"),
         ({"scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"scopes": ["read"], "expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at"),
         ({"scopes": ["read"], "name": "x" * 65}, "name"),
     ],
 )
 def test_a_key_that_cannot_be_is_refused_by_field(api: Api, body: Any, field: str) -> None:
     answer = api.call("POST", "/v1/keys", {"name": "x"} | body)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert len(api.get("/v1/keys")["items"]) == 1
 
 
 def test_a_mistyped_key_is_told_from_a_revoked_one(api: Api) -> None:
@@ -174,6 +178,26 @@ def test_the_keys_of_one_who_left_stay_dead_when_they_come_back(api: Api, sql: S
     assert api.call("GET", "/v1/batches", key=key).status_code == 401
 
 
+def test_the_controller_of_one_who_may_not_submit_any_more_is_out(api: Api, sql: Sql) -> None:
+    """Its token would go on showing it the project's jobs."""
+    ada = add(api, "ada", "member")
+    made = api.post("/v1/keys", {"name": "lab", "kind": "runner"})
+    sql.execute("UPDATE api_key SET user_id = %s WHERE id = %s", [ada["user_id"], made["id"]])
+    register = "/api/v1/controllers/register"
+    controller = api.post(register, registration(), key=made["key"])["token"]
+
+    def heard() -> int:
+        path = "/api/v1/controllers/self/heartbeat"
+        return api.call("POST", path, {"running": []}, key=controller).status_code
+
+    found = [heard()]
+    for role in ("reader", "operator"):
+        api.post(f"/v1/members/{ada['user_id']}/role", {"role": role})
+        found.append(heard())
+    api.call("DELETE", f"/v1/members/{ada['user_id']}")
+    assert [*found, heard()] == [200, 401, 200, 401]
+
+
 def test_without_a_membership_a_key_is_dead_whatever_else_is_stored(api: Api, sql: Sql) -> None:
     ada = add(api, "ada", "member")
     key = key_of(api, sql, ada["user_id"], "read")
@@ -210,6 +234,20 @@ def test_nobody_makes_a_member_who_may_more_than_their_own_key(api: Api) -> None
     body = {"username": "ada", "role": "operator", "password": PASSWORD}
     answer = api.call("POST", "/v1/members", body, key=key)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "role")
+
+
+def test_the_record_of_a_call_keeps_nothing_that_a_password_could_be_guessed_from(
+    api: Api,
+) -> None:
+    """The same record, whatever the password was: so another one is the same call."""
+    body = {"username": "ada", "role": "reader", "password": PASSWORD}
+    known = {"Idempotency-Key": "k"}
+    first = api.call("POST", "/v1/members", body, headers=known)
+    again = api.call("POST", "/v1/members", body | {"password": PASSWORD * 2}, headers=known)
+    assert (first.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = api.call("POST", "/v1/members", body | {"role": "owner"}, headers=known)
+    assert other.status_code == 409
 
 
 def token(api: Api, name: str, password: str = PASSWORD) -> httpx.Response:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from orchestrator.services.core import Core
+from orchestrator.services.remote import register as register_service
 from tests.integration.api_stack import serving
 from tests.integration.puppet import OTHER_PROJECT
 from tests.integration.remote_stack import (
@@ -166,6 +167,16 @@ def test_a_registration_that_cannot_be_says_why(
         answer = api.call("POST", REGISTER, body, key=runner_key(core))
         assert answer.status_code == status
         assert text in answer.text
+
+
+def test_a_project_has_so_many_controllers_and_no_more(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register_service, "MOST", 1)
+    with controller(core) as one:
+        body = registration("another")
+        assert one.api.call("POST", REGISTER, body, key=one.runner).status_code == 409
+        one.again()
 
 
 def test_only_a_runner_key_registers_and_it_does_nothing_else(core: Core) -> None:

@@ -2,8 +2,11 @@
 
 from uuid import UUID
 
-from orchestrator.services.cancel import cancel_job
+from orchestrator.services.cancel import cancel_batch, cancel_job
 from orchestrator.services.core import Core
+from orchestrator.services.remote.leave import deregister
+from orchestrator.services.remote.register import digest_of
+from orchestrator.store import controllers
 from tests.integration.api_stack import serving
 from tests.integration.puppet import PROJECT, call
 from tests.integration.remote_stack import (
@@ -151,6 +154,16 @@ def test_a_cancel_reaches_a_running_job_by_the_heartbeat(core: Core) -> None:
         assert one.beat(lease) == ["completed"]
 
 
+def test_a_batch_that_is_canceled_without_an_interrupt_lets_what_runs_end(core: Core) -> None:
+    with controller(core) as one:
+        batch = one.submit(2)
+        lease = one.begin()
+        call(core, cancel_batch, PROJECT, UUID(batch), interrupt=False)
+        assert one.beat(lease) == ["ok"]
+        assert one.complete(lease).status_code == 200
+        assert statuses(one, batch) == ["DONE", "CANCELED"]
+
+
 def test_a_heartbeat_that_crosses_a_completion_is_told_so(core: Core) -> None:
     with controller(core) as one:
         one.submit()
@@ -237,6 +250,33 @@ def test_a_machine_that_says_good_bye_leaves_its_jobs_to_its_return(core: Core) 
         for _ in range(2):
             new.complete(new.begin())
         assert statuses(new, batch) == ["DONE", "DONE"]
+
+
+def test_a_good_bye_that_a_successor_has_overtaken_takes_nothing_from_it(core: Core) -> None:
+    with controller(core) as one:
+        one.submit()
+        with core.transaction() as tx:
+            old = controllers.by_token(tx.connection, digest_of(one.said["token"]))
+        assert old is not None
+        new = one.again()
+        lease = new.begin()
+        deregister(core, old)
+        assert new.beat(lease) == ["ok"]
+        assert new.complete(lease).status_code == 200
+
+
+def test_an_end_that_comes_too_late_is_noted_once_however_often_it_comes(
+    core: Core, sql: Sql
+) -> None:
+    with controller(core) as one:
+        one.submit()
+        lost = one.begin()
+        forget(sql, one)
+        look_around(core)
+        one.begin()
+        for _ in range(5):
+            assert one.complete(lost).status_code == 409
+        assert sql.execute("SELECT count(*) FROM event WHERE kind = 'late'").fetchone() == (1,)
 
 
 def test_a_lease_is_as_long_as_the_settings_say(core: Core) -> None:

@@ -97,6 +97,47 @@ def test_no_run_writes_more_than_its_share(core: Core, monkeypatch: pytest.Monke
         assert one.log(lease, b"x" * 20, 1, 90).status_code == 413
 
 
+def test_a_log_of_too_many_chunks_is_cut_off(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little is in each."""
+    monkeypatch.setattr(logs, "LOG_CHUNKS", 2)
+    with controller(core) as one:
+        one.submit()
+        lease = one.begin()
+        for seq in (0, 1):
+            assert one.log(lease, b"", seq).status_code == 200
+        assert one.log(lease, b"", 2).status_code == 413
+
+
+def test_a_checkpoint_is_forgotten_also_when_who_settled_its_job_died_before(
+    core: Core, sql: Sql
+) -> None:
+    with controller(core) as one:
+        one.submit()
+        lease = one.begin()
+        keep(one, lease, b"step 40")
+        sql.execute("CREATE TEMP TABLE kept AS SELECT * FROM checkpoint")
+        one.complete(lease)
+        sql.execute("INSERT INTO checkpoint SELECT * FROM kept")
+        assert one.complete(lease).json()["replayed"] is True
+        assert sql.execute("SELECT count(*) FROM checkpoint").fetchone() == (0,)
+
+
+def test_how_far_a_job_is_can_be_seen_while_it_runs(core: Core) -> None:
+    with controller(core) as one:
+        one.submit()
+        lease = one.begin()
+
+        def said(**progress: float) -> float | None:
+            item = {"assignment_id": lease["assignment_id"], "epoch": lease["epoch"]} | progress
+            one.call("POST", "/api/v1/controllers/self/heartbeat", {"running": [item]})
+            shown: float | None = one.api.get(f"/api/v1/jobs/{lease['job_id']}")["progress"]
+            return shown
+
+        assert [said(), said(progress=0.25), said()] == [None, 0.25, 0.25]
+        one.complete(lease)
+        assert one.api.get(f"/api/v1/jobs/{lease['job_id']}")["progress"] is None
+
+
 def test_a_checkpoint_is_handed_to_the_next_run(core: Core, sql: Sql) -> None:
     with controller(core) as one:
         one.submit()

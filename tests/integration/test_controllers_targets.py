@@ -11,6 +11,7 @@ from orchestrator.services.core import Core
 from tests.integration.api_stack import add_device, new_key, serving
 from tests.integration.puppet import OTHER_PROJECT, PROJECT
 from tests.integration.remote_stack import Controller, controller, register, statuses, verified
+from tests.integration.submit_stack import waters
 
 TARGETS = "/api/v1/compute-targets"
 
@@ -85,6 +86,29 @@ def test_a_target_with_jobs_is_removed_only_by_force(core: Core) -> None:
         assert one.api.get(TARGETS) == []
         new = one.again()
         assert new.said["controller_id"] != one.said["controller_id"]
+
+
+def test_nothing_is_submitted_to_a_target_that_was_removed(core: Core) -> None:
+    with controller(core) as one:
+        one.api.call("DELETE", f"{TARGETS}/dgx")
+        body = {"device_type": one.type, "jobs": [{"payload": {}}]}
+        assert one.api.call("POST", "/v1/batches", body).status_code == 422
+
+
+def test_a_lane_is_a_device_that_says_whose_it_is(core: Core) -> None:
+    with controller(core) as one:
+        [lane] = one.api.get("/v1/devices")["items"]
+        assert (lane["name"], lane["host"]) == (f"{one.type}-0", "dgx")
+
+
+def test_jobs_of_the_native_door_take_from_a_targets_room(core: Core) -> None:
+    with controller(core, cores=2) as one:
+        one.submit(2)
+        fit = one.api.post(f"{TARGETS}/estimate", {"jobs": waters(1), "compute_target": "dgx"})
+        assert (fit["fit"], fit["jobs"][0]["error"]) == (
+            0,
+            "BYOC controller 'dgx' is at capacity: 2/2 cores",
+        )
 
 
 def test_another_project_neither_sees_a_controller_nor_sends_it_work(core: Core) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from orchestrator.config import Settings
 from orchestrator.doctor import Check, State, examine, show
@@ -149,6 +150,30 @@ def test_an_active_device_that_is_offline_is_named(
     check = found(settings)["devices"]
     assert check.state is State.WARN
     assert check.says.startswith("0 of 1 online") and "dev-1" in check.says
+
+
+def test_a_users_own_machine_that_is_away_is_none_of_the_operators_business(
+    settings: Settings, core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    sql.execute("INSERT INTO device (name, type, transport) VALUES ('byoc-0', 'TEST', 'https')")
+    puppet.beat()
+    sweep(core)
+    assert found(settings)["devices"] == Check("devices", State.OK, "1 of 1 online")
+
+
+def test_a_database_user_who_is_shown_no_row_is_told(
+    settings: Settings, core: Core, sql: Sql
+) -> None:
+    sql.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    sql.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
+    url = make_url(settings.database_url).set(username="guest", password="guest")
+    try:
+        as_guest = replace(settings, database_url=url.render_as_string(hide_password=False))
+        check = found(as_guest)["row security"]
+    finally:
+        sql.execute("DROP OWNED BY guest")
+        sql.execute("DROP ROLE guest")
+    assert (check.state, "hides every row" in check.says) == (State.FAIL, True)
 
 
 def test_a_device_that_an_operator_paused_is_no_warning(

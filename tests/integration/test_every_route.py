@@ -193,18 +193,52 @@ def test_anothers_thing_is_not_there_by_any_route(api: Api, theirs: str) -> None
     assert not wrong
 
 
-def test_a_runner_key_is_refused_by_every_route_but_its_own(api: Api) -> None:
+def test_no_listing_tells_of_another_project(api: Api, theirs: str) -> None:
+    """Its own one sees each of the things somewhere."""
+    job = entry(api)
+    (controller,) = (
+        each for each in api.get("/api/v1/compute-targets") if each["name"] == CONTROLLER["name"]
+    )
+    assert controller["pending_jobs"] == 1
+    things = {
+        job,
+        str(api.batch(open=True, name="a-batch-of-theirs")["id"]),
+        made(api, "key_id", ""),
+        member(api),
+        own_device(api, "name"),
+        str(PROJECT),
+    }
+    listings = [path for method, path in calls(api) if method == "GET" and "{" not in path]
+    listings = [path for path in listings if not path.endswith(("/stream", "/events"))]
+    mine = {path: told(api, path, api.key) for path in listings}
+    others = {path: told(api, path, theirs) for path in listings}
+    assert len(listings) > 15
+    assert {thing for thing in things if any(thing in text for text in mine.values())} == things
+    shown = {(thing, path) for thing in things for path, text in others.items() if thing in text}
+    assert not shown
+
+
+def told(api: Api, path: str, key: str) -> str:
+    return api.call("GET", path, key=key).text
+
+
+def test_runner_keys_and_controllers_tokens_are_refused_by_every_route_but_their_own(
+    api: Api,
+) -> None:
     with api.core.transaction() as tx:
         runner = keys.create(
             api.core, tx, PROJECT, None, "lab", (), granted_by=ALL, kind=KeyKind.RUNNER
         ).secret
+    token = api.post("/api/v1/controllers/register", CONTROLLER, key=runner)["token"]
     guarded = [call for call in calls(api) if not call[1].startswith(OPEN + OTHER_WAYS)]
     assert len(guarded) > 80
+    refusals = {runner: (403, "runner key"), token: (401, "controller's token")}
     wrong = []
     for method, path in guarded:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         address = path.format(**{name: str(uuid4()) for name in names})
-        answer = api.call(method, address, key=runner)
-        if answer.status_code != 403 or "runner key" not in answer.text:
-            wrong.append((method, path, answer.status_code, answer.text))
+        for key, (status, words) in refusals.items():
+            answer = api.call(method, address, key=key)
+            if answer.status_code != status or words not in answer.text:
+                wrong.append((method, path, answer.status_code, answer.text))
     assert not wrong

@@ -19,7 +19,7 @@ from orchestrator.services.core import Core
 from orchestrator.services.device import pause
 from orchestrator.services.revive import revive
 from orchestrator.services.settle import began
-from orchestrator.store import moves, windows
+from orchestrator.store import moves, moves_jobs, windows
 from schemas.task import Began, JobTask, Window
 from tests.integration.overtaking import Sql
 from tests.integration.own_database import own_database
@@ -183,17 +183,17 @@ def less(module: ModuleType, text: str, left_out: str) -> Change:
 
 
 CASES: Final = [
-    Case(it_begins_once_though_it_says_so_twice, [less(moves, _STARTS, _GUARD)]),
-    Case(the_begin_of_an_earlier_run_says_nothing, [less(moves, _STARTS, "AND run = :run ")]),
+    Case(it_begins_once_though_it_says_so_twice, [less(moves_jobs, _STARTS, _GUARD)]),
+    Case(the_begin_of_an_earlier_run_says_nothing, [less(moves_jobs, _STARTS, "AND run = :run ")]),
     Case(
         a_run_that_was_given_up_does_not_begin,
-        [less(moves, _STARTS, "AND window_id IS NOT NULL ")],
+        [less(moves_jobs, _STARTS, "AND window_id IS NOT NULL ")],
     ),
     Case(
         an_end_that_is_told_twice_counts_once,
         [
             less(
-                moves,
+                moves_jobs,
                 "WHERE job.status = ANY(:sources) FOR UPDATE OF job",
                 "WHERE job.status = ANY(:sources)",
             ),
@@ -208,7 +208,7 @@ CASES: Final = [
         the_end_of_an_earlier_run_ends_nothing,
         [
             less(
-                moves,
+                moves_jobs,
                 "job.id = given.job AND job.run = given.run",
                 " AND job.run = given.run",
             ),
@@ -218,15 +218,15 @@ CASES: Final = [
     Case(
         what_is_done_is_not_canceled,
         [
-            less(moves, f"{_MOVED}reason", _GUARD),
+            less(moves_jobs, f"{_MOVED}reason", _GUARD),
             less(cancel, "rows if row.status not in JOB_ENDS]", " if row.status not in JOB_ENDS"),
         ],
         _COUNTED,
     ),
-    Case(what_never_began_is_not_lost, [less(moves, f"{_MOVED}started_at", _GUARD)]),
+    Case(what_never_began_is_not_lost, [less(moves_jobs, f"{_MOVED}started_at", _GUARD)]),
     Case(
         what_is_done_is_not_revived,
-        [less(moves, f"WHERE batch_id = :batch{_GUARD}", _GUARD)],
+        [less(moves_jobs, f"WHERE batch_id = :batch{_GUARD}", _GUARD)],
         _COUNTED,
     ),
     Case(a_batch_is_canceled_once, [less(moves, f"WHERE id = :id{_GUARD}", _GUARD)]),

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.config import Settings
 from tests.integration.api_stack import new_key
 from tests.integration.puppet import OTHER_PROJECT, failed
+from tests.integration.remote_stack import runner_key
 from tests.integration.submit_stack import (
     BATCH,
     count,
@@ -158,6 +159,20 @@ def test_a_replay_costs_no_part_of_the_limit(settings: Settings) -> None:
         other = send(api, waters(3), headers=key)
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
         assert send(api, waters(1)).status_code == 429
+
+
+def test_each_check_is_made_before_the_next(settings: Settings) -> None:
+    """Every call is wrong in all the ways of those that come after it."""
+    with door(settings, batches_per_minute=1, max_body_bytes=4000) as (api, _):
+        assert send(api, waters(1), headers={"Idempotency-Key": "k"}).status_code == 200
+        large, none = b'{"jobs": [' + b" " * 4000 + b"]}", b'{"jobs": []}'
+        bearers = {"": 401, f"Bearer {runner_key(api.core)}": 403, f"Bearer {api.key}": 413}
+        for bearer, status in bearers.items():
+            headers = {"Idempotency-Key": "k", "Authorization": bearer}
+            assert raw(api, large, **headers).status_code == status
+        reused, limited = (raw(api, none, **{"Idempotency-Key": key}) for key in ("k", "new"))
+        assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+        assert limited.status_code == 429
 
 
 def test_a_refused_call_leaves_its_key_free(settings: Settings) -> None:

@@ -121,4 +121,6 @@ def test_a_capacity_estimate_counts_what_would_fit(settings: Settings) -> None:
         body = {"jobs": waters(3), "compute_target": "dgx"}
         found = api.post("/api/v1/compute-targets/estimate", body)
         assert (found["controller"], found["fit"]) == ("dgx", 2)
+        wrong = api.call("POST", "/api/v1/compute-targets/estimate", {**body, "compute_target": 1})
+        assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "compute_target")
         assert count(api.core, "job") == 0

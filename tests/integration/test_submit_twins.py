@@ -54,6 +54,15 @@ def test_what_was_computed_is_not_computed_again(settings: Settings) -> None:
         assert run_all(api, puppet) == 0
 
 
+def test_usage_counts_as_hits_what_was_there_already(settings: Settings) -> None:
+    with door(settings) as (api, puppet):
+        submit(api, [*waters(1), *waters(1)])
+        run_all(api, puppet)
+        submit(api, waters(1))
+        used = api.get("/api/v1/usage")
+        assert (used["jobs_submitted"], used["cache_hits"]) == (3, 1)
+
+
 def test_the_same_molecule_written_otherwise_is_the_same(settings: Settings) -> None:
     with door(settings) as (api, puppet):
         submit(api, waters(1))
@@ -112,6 +121,17 @@ def test_two_hundred_at_once_are_one_computation(settings: Settings) -> None:
         assert run_all(api, puppet) == 1
         assert count(api.core, "job WHERE status = 'DONE'") == 200
         assert count(api.core, "batch WHERE status <> 'DONE'") == 0
+
+
+def test_very_many_twins_are_answered_by_and_by(settings: Settings) -> None:
+    with door(settings) as (api, puppet):
+        for _ in range(2):
+            submit(api, [{"job": water()}] * 1000)
+        done_ones = []
+        for _ in range(3):
+            run_all(api, puppet)
+            done_ones.append(count(api.core, "job WHERE status = 'DONE'"))
+        assert done_ones == [1001, 2000, 2000]
 
 
 def test_keys_in_any_order_never_lock_each_other_out(settings: Settings) -> None:

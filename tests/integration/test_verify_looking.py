@@ -14,6 +14,7 @@ from orchestrator.store import migrations
 from tests.integration.overtaking import Sql
 from tests.integration.own_database import own_database
 from tests.integration.proven import Proven
+from tests.integration.remote_stack import controller
 from tests.integration.test_verify_command import said
 
 
@@ -65,12 +66,25 @@ def test_tables_of_a_newer_version_are_exit_code_3(
 
 
 def test_a_folder_that_is_missing_is_exit_code_3_and_not_made(
+    past: Proven, environment: pytest.MonkeyPatch
+) -> None:
+    store = folder(past.core.settings)
+    shutil.rmtree(store)
+    result = said()
+    assert (result.exit_code, "HOLDFAST_STORE_URL" in result.output) == (3, True), result.output
+    assert not store.exists()
+
+
+def test_where_only_users_own_controllers_ran_no_folder_is_needed_and_none_is_made(
     core: Core, environment: pytest.MonkeyPatch
 ) -> None:
     store = folder(core.settings)
     shutil.rmtree(store)
+    with controller(core) as one:
+        one.submit()
+        one.complete(one.begin())
     result = said()
-    assert (result.exit_code, "HOLDFAST_STORE_URL" in result.output) == (3, True), result.output
+    assert (result.exit_code, "no witness" in result.output) == (0, True), result.output
     assert not store.exists()
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.services.cancel import cancel_batch
 from orchestrator.services.core import Core
+from orchestrator.services.revive import revive
 from tests.integration.money import HOUR, balances, grant, priced, wrong
 from tests.integration.proven import Proven, named, rows
-from tests.integration.puppet import Puppet, new_batch
+from tests.integration.puppet import PROJECT, Puppet, call, new_batch
 
 SUM = "the ledger sums to zero"
 BALANCES = "balances are their transfers"
@@ -76,6 +78,17 @@ def test_a_job_that_should_be_paid_for_and_is_not_is_told_of(past: Proven) -> No
     warnings = past.verify().warnings
     assert (10, UNHELD) in named(warnings)
     assert [str(row["job"]) for row in rows(warnings, UNHELD)] == past.jobs(past.done[0])
+
+
+def test_what_is_revived_once_it_is_free_holds_nothing(core: Core) -> None:
+    priced(core)
+    grant(core, HOUR)
+    batch = new_batch(core)
+    call(core, cancel_batch, PROJECT, batch, interrupt=False)
+    priced(core, rate=0)
+    call(core, revive, PROJECT, batch)
+    assert balances(core) == (HOUR, 0, 0)
+    assert wrong(core) == []
 
 
 def test_a_range_looks_at_its_own_holds(past: Proven) -> None:

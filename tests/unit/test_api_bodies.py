@@ -6,11 +6,12 @@ import pytest
 
 from orchestrator.api.bodies import Nothing, parse
 from orchestrator.api.refusals import MalformedJson
+from orchestrator.api.submit.calls import LARGE, parsed
 from orchestrator.errors import Rejected
 from orchestrator.store.listings_reading import cursor_of, number_in, place_in
 from orchestrator.store.listings_waiting import PoolDevice, why_waiting
 from schemas.batch import BatchIn, RebatchIn
-from schemas.job import CancelIn
+from schemas.job import LISTED_MOST, CancelIn
 
 
 def flaws(model: Any, raw: str) -> dict[str, str]:
@@ -48,6 +49,24 @@ def test_an_optional_body_may_be_missing() -> None:
 
 def test_a_body_where_none_belongs_is_refused() -> None:
     assert flaws(Nothing, '{"interrupt": true}')["interrupt"].startswith("is not a field here")
+
+
+@pytest.mark.parametrize("entry", ["[]", "{}"])
+def test_a_list_without_end_is_not_built_before_it_is_counted(entry: str) -> None:
+    raw = '{"device_type": "T", "jobs": [' + ",".join([entry] * (LISTED_MOST + 1000)) + "]}"
+    assert flaws(BatchIn, raw) == {"jobs": "must have at most 100000 entries"}
+
+
+@pytest.mark.parametrize("dense", [b"[],", b"{},", b"[0],", b'{"a":[]},'])
+def test_a_submission_of_nothing_but_brackets_is_refused_unread(dense: bytes) -> None:
+    most = LARGE // len(dense)
+    with pytest.raises(Rejected, match="more lists and objects than any jobs"):
+        parsed(b'{"jobs":[' + dense * most + b"0]   }", frozenset({"jobs"}))
+
+
+def test_a_large_submission_of_the_shortest_atoms_there_are_is_read() -> None:
+    atoms = b'{"job":{"positions":[' + b"[0,0,0]," * (LARGE // 8) + b"[0,0,0]]}}"
+    assert len(parsed(b'{"jobs":[' + atoms + b"]}", frozenset({"jobs"}))["jobs"]) == 1
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"01", b"1e"])

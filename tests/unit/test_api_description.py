@@ -43,6 +43,10 @@ def guarded(schema: dict[str, Any]) -> list[Operation]:
     return [each for each in operations(schema) if each[1].startswith("/v1/")]
 
 
+def at_every_door(schema: dict[str, Any]) -> list[Operation]:
+    return [each for each in operations(schema) if not each[1].startswith("/health/")]
+
+
 def test_every_route_is_described(app: FastAPI, schema: dict[str, Any]) -> None:
     served = {(m, r.path) for r in app.state.routes for m in r.methods}
     assert {(method, path) for method, path, _ in operations(schema)} == served
@@ -75,16 +79,33 @@ def test_every_post_takes_an_idempotency_key(schema: dict[str, Any]) -> None:
 
 
 def test_every_guarded_route_names_its_scope(schema: dict[str, Any]) -> None:
-    for _, path, operation in guarded(schema):
+    for _, path, operation in at_every_door(schema):
         assert operation["security"] == [{"key": []}], path
         assert "Scope: `" in operation["description"], path
 
 
 def test_every_answer_with_a_body_has_a_schema(schema: dict[str, Any]) -> None:
-    for _, path, operation in guarded(schema):
+    for _, path, operation in at_every_door(schema):
         success = next(r for s, r in operation["responses"].items() if s < "300")
         if not path.endswith("/result") and operation["responses"].get("204") is None:
-            assert success["content"]["application/json"]["schema"], path
+            kind = "text/csv" if path.endswith(".csv") else "application/json"
+            assert success["content"][kind]["schema"], path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("delete", "/v1/members/{user_id}", "409"),
+        ("delete", "/api/v1/jobs/{job_id}", "409"),
+        ("delete", "/api/v1/compute-targets/{name}", "409"),
+        ("put", "/api/v1/assignments/{assignment_id}/checkpoint", "409"),
+        ("post", "/api/v1/assignments/{assignment_id}/logs", "413"),
+    ],
+)
+def test_refusals_that_a_few_routes_have_are_described(
+    schema: dict[str, Any], method: str, path: str, status: str
+) -> None:
+    assert status in schema["paths"][path][method]["responses"]
 
 
 def test_every_reference_is_resolved(schema: dict[str, Any]) -> None:

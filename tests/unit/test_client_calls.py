@@ -92,6 +92,16 @@ def test_an_answer_lost_on_the_way_makes_no_second_batch(server: StandIn, client
     assert list(server.model.batches) == [batch.id]
 
 
+def test_what_was_deleted_by_a_call_whose_answer_was_lost_is_deleted(
+    server: StandIn, client: Client
+) -> None:
+    server.plan("DELETE", "/v1/members/ada")
+    client.members.remove("ada")
+    assert len(server.seen("DELETE", "/v1/members/ada")) == 2
+    with pytest.raises(NotFound):
+        client.members.remove("ada")
+
+
 def test_two_calls_have_two_idempotency_keys(server: StandIn, client: Client) -> None:
     client.create_batch("EMU_FREE", JOBS)
     client.create_batch("EMU_FREE", JOBS)

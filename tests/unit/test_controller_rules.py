@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from orchestrator.config import BadSettings, Settings
 from orchestrator.domain.controller import (
     Assignment,
     assignment_in,
@@ -46,3 +47,11 @@ def test_an_offer_is_of_the_session_that_it_was_made_to() -> None:
 def test_a_job_is_given_up_when_it_was_lost_three_times_or_broke_three_times() -> None:
     assert [is_lost_for_good(n) for n in (1, 2, 3)] == [False, False, True]
     assert [is_broken_for_good(n) for n in (1, 2, 3)] == [False, False, True]
+
+
+def test_a_heartbeat_may_be_lost_without_the_lease() -> None:
+    servers = {"HOLDFAST_DATABASE_URL": "postgresql://h/d", "HOLDFAST_BROKER_URL": "redis://h"}
+    lease = {"HOLDFAST_CONTROLLER_LEASE_S": "60"}
+    assert Settings.from_env(servers | lease).controller_heartbeat_s == 20
+    with pytest.raises(BadSettings, match="HOLDFAST_CONTROLLER_HEARTBEAT_S must be at most half"):
+        Settings.from_env(servers | {"HOLDFAST_CONTROLLER_LEASE_S": "30"})

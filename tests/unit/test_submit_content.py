@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,27 @@ def test_what_is_something_else_is_not() -> None:
         key(atoms={**at(0), "charge": 2, "symbols": ["He", "H"], "multiplicity": 2}),
     ]
     assert len({key(), *others}) == 1 + len(others)
+
+
+# What takes time by the square of its size would take hours here.
+LONG = 300_000
+
+
+def test_of_many_fields_the_one_that_is_there_twice_is_found() -> None:
+    fields = ",".join(f'"{n}":0' for n in [*range(LONG), LONG - 1])
+    assert f"has the field '{LONG - 1}' twice" in str(read(parse(f"{{{fields}}}".encode())))
+
+
+def test_a_text_without_an_end_is_refused_in_one_go() -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        parse(b"[" * 10**5 + b'"' + b'\\"' * LONG)
+
+
+def test_a_thousand_mistakes_are_not_all_looked_for() -> None:
+    bad = {"symbols": [1] * 1000, "positions": [[]] * 1000}
+    said = str(read(entry(atoms=bad)))
+    assert said.startswith("Invalid job payload: job.atoms.symbols[0]: ")
+    assert said.endswith("; and 1 more")
 
 
 def test_a_field_that_is_there_twice_is_named() -> None:

@@ -6,6 +6,7 @@ The journal keeps each until then, so that it outlives this process.
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from schemas.controller import CompleteIn, ErrorIn, Usage
@@ -44,9 +45,16 @@ class Delivery:
             return self._next
 
     def deliver(
-        self, end: Ending, *, number: int | None, why_lost: str = LOST, log_seq: int | None = None
+        self,
+        end: Ending,
+        *,
+        number: int | None,
+        why_lost: str = LOST,
+        log_seq: int | None = None,
+        trying: Callable[[], None] = lambda: None,
     ) -> None:
         """Returns once the server has answered; or not at all in time, and the journal keeps it.
+        `trying` is called before each attempt.
 
         Raises `Taken`.
         """
@@ -54,6 +62,7 @@ class Delivery:
         for pause in pauses(0.5, 10.0):
             if self._shift.is_silent():
                 return
+            trying()
             try:
                 self._tell(end, body)
                 break

@@ -43,15 +43,17 @@ class JobLog:
         """Sends what is new. Once the server refuses, or has had enough, nothing more is sent."""
         with self._mutex:
             for _ in range(_CHUNKS_AT_ONCE):
-                chunk = b"" if self._over else self._next()
+                chunk = self._next()
                 if not chunk or not self._sent(chunk):
                     return
 
     def _next(self) -> bytes:
         try:
             if self._file.stat().st_size > 2 * LOG_BYTES:
+                # Also of a log that is not sent any more: the disk is its user's.
                 clear(self._file)
                 self._over = True
+            if self._over:
                 return b""
             with self._file.open("rb") as log:
                 log.seek(self._offset)

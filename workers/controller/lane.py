@@ -46,6 +46,8 @@ class Held:
     """The server knows that it is ours: heartbeats speak for it."""
     since: float = field(default_factory=time.monotonic)
     verdict: Literal["ok", "cancel", "lost"] = "ok"
+    ended: bool = False
+    """Its end is in the journal, and only has to be told."""
 
     def ship(self) -> None:
         """What its executor has said and kept since the last time."""
@@ -90,7 +92,7 @@ class Lane:
         """Until it is told to leave. Raises `Taken`, `ExecutorGone`, or whatever nobody expected:
         the process must not live on without this thread."""
         while not self.shift.leaving.is_set():
-            self.alive_at = time.monotonic()
+            self._sign()
             try:
                 lease = self._inbox.get(timeout=_IDLE_TICK_S)
             except queue.Empty:
@@ -111,7 +113,8 @@ class Lane:
     def _one(self, held: Held) -> None:
         lease = held.lease
         if known := self.journal.find(lease.assignment_id, lease.epoch):
-            self.delivery.deliver(known, number=None)
+            held.ended = True
+            self.delivery.deliver(known, number=None, trying=self._sign)
             self.shift.pause(_PAUSE_S)
             return
         ready = self.child.ready(lambda: self._must_go(held)) and not self._must_go(held)
@@ -123,8 +126,11 @@ class Lane:
             return
         self._run(held, sure=bool(ours))
 
-    def _must_go(self, held: Held) -> bool:
+    def _sign(self) -> None:
         self.alive_at = time.monotonic()
+
+    def _must_go(self, held: Held) -> bool:
+        self._sign()
         return self.shift.leaving.is_set() or held.verdict == "lost" or self.term.is_over()
 
     def _start(self, held: Held) -> bool | None:
@@ -169,11 +175,17 @@ class Lane:
             end, mono = self._compute(watch) if sure else (watch.lost(), time.monotonic())
             failpoint.reach("worker.ended")
             self.journal.finished(end, at=time.time(), mono=mono)
+        held.ended = True
+        self._sign()
         held.ship()
         if held.verdict == "lost":
             return self.delivery.forget(number)
         return self.delivery.deliver(
-            end, number=number, why_lost=watch.why_lost, log_seq=held.log.seq
+            end,
+            number=number,
+            why_lost=watch.why_lost,
+            log_seq=held.log.seq,
+            trying=self._sign,
         )
 
     def _compute(self, watch: "_Watch") -> tuple[End, float]:

@@ -152,7 +152,7 @@ class Controller:
         for lane in self._lanes:
             if (held := lane.held) is None:
                 continue
-            most_s = _LOST_S if held.verdict == "lost" else _WEDGED_S
+            most_s = _LOST_S if held.verdict == "lost" and not held.ended else _WEDGED_S
             if time.monotonic() - lane.alive_at > most_s + self._config.kill_grace_s:
                 self._end(BROKE, f"lane {lane.number} has stood still for {most_s:g} s")
 

@@ -5,13 +5,17 @@ Speaks tblite's own C interface, because its Python one imports numpy: 0.03 s a 
 """
 
 import json
+import math
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 BOHR: Final = 0.529177210903
 """Angstrom."""
+MEMORY: Final = "HOLDFAST_XTB_MEMORY_MB"
+"""Environment variable: what this process may take at most; 0: no limit."""
 _LONGEST_MESSAGE: Final = 512
 
 
@@ -62,9 +66,11 @@ class Molecule:
             self._context, self._structure, self._calculator, self._result
         )
         self._check()
-        gradient = self._read("gradient", 3 * self._atoms)
+        [energy], gradient = self._read("energy", 1), self._read("gradient", 3 * self._atoms)
+        if not all(map(math.isfinite, (energy, *gradient))):
+            raise Refused("the energy or a force is not a finite number")
         return {
-            "energy": self._read("energy", 1)[0],
+            "energy": energy,
             "gradient": [gradient[i : i + 3] for i in range(0, len(gradient), 3)],
             "dipole": self._read("dipole", 3),
             "charges": self._read("charges", self._atoms),
@@ -110,6 +116,7 @@ def main() -> None:
     # What Fortran prints must not come between the lines of the answer.
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    _bound_memory(int(os.environ.get(MEMORY, "0")))
     task = json.load(sys.stdin)
     if not task:
         import tblite._libtblite
@@ -121,6 +128,12 @@ def main() -> None:
     out.flush()
     # The interpreter would tidy up for longer than a small molecule takes.
     os._exit(0)
+
+
+def _bound_memory(most_mb: int) -> None:
+    """What is refused ends this process alone; what is not may end others on the machine."""
+    if most_mb and sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (most_mb << 20, most_mb << 20))
 
 
 if __name__ == "__main__":

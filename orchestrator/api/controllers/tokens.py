@@ -15,7 +15,10 @@ from orchestrator.store.controllers import ControllerRow
 
 _WHERE: Final = "send the controller's token in the header: Authorization: Bearer ct_..."
 _NO_TOKEN: Final = "this is a key, not a controller's token: register first, and use what it gives"
-_DEAD: Final = "this token is dead: the name was registered again, or the controller was removed"
+_DEAD: Final = (
+    "this token is dead: the name was registered again, the controller was removed, or the user"
+    " whose runner key it came with may not submit any more"
+)
 
 
 def controller_in(request: Request) -> ControllerRow:

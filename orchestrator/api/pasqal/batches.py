@@ -33,6 +33,7 @@ from orchestrator.store.listings_reading import Reader, reading
 from orchestrator.store.programs import configuration_of, program_of
 from orchestrator.store.transaction import Transaction
 from schemas.batch import RebatchIn, Tag
+from schemas.job import LISTED_MOST
 from schemas.pasqal import (
     CancelBatches,
     ChosenJobs,
@@ -43,7 +44,7 @@ from schemas.pasqal import (
 )
 
 router = APIRouter(tags=["batches"])
-Jobs = RootModel[list[CreateJob]]
+Jobs = RootModel[Annotated[list[CreateJob], Field(max_length=LISTED_MOST)]]
 Tags = RootModel[Annotated[list[Tag], Field(max_length=50)]]
 
 

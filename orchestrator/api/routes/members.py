@@ -34,7 +34,9 @@ def read_members(request: Request, caller: Admin) -> Response:
 
 
 @router.post("", status_code=201, responses=shows(Member, 201))
-def add_member(post: Annotated[Post[MemberIn], posting(Scope.ADMIN, MemberIn)]) -> Response:
+def add_member(
+    post: Annotated[Post[MemberIn], posting(Scope.ADMIN, MemberIn, secret="password")],
+) -> Response:
     """One who is no user yet needs a password; one who is keeps theirs. The role may allow no
     more than the caller's own key does."""
     caller, given = post.caller, post.body

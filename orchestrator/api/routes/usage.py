@@ -53,7 +53,7 @@ def read_usage(
     return json_answer(found.model_dump_json())
 
 
-@router.get("/usage.csv", responses=shows(None, stream="text/csv"))
+@router.get("/usage.csv", response_class=Response, responses=shows(None, stream="text/csv"))
 def read_usage_csv(request: Request, caller: Reads) -> Response:
     """The last 14 days, a line each."""
     with reading(core_of(request).engine) as connection:

@@ -115,6 +115,8 @@ def estimate_capacity(call: Annotated[Call, calling(CapacityIn, Scope.READ)]) ->
     def decide(tx: Transaction) -> Report:
         body = parsed(call.body, _CAPACITY)
         target = body.get("compute_target")
+        if not isinstance(target, str | None):
+            raise Rejected([Flaw("compute_target", "must be the name of a target, or null")])
         given = [
             {**each, "compute_target": target} if isinstance(each, dict) else each
             for each in _entries(body, call.core.settings)

@@ -31,6 +31,9 @@ from schemas.words import Scope
 
 DOOR: Final = "submit-batch"
 KEPT: Final = timedelta(hours=24)
+LARGE: Final = 2**20
+DENSEST: Final = 7
+"""Bytes of a body for each list and object in it, at the least: `[0,0,0],` is a whole atom."""
 Call = Post[bytes]
 
 
@@ -80,6 +83,7 @@ def submitter(caller: Caller) -> Submitter:
 
 def parsed(raw: bytes, fields: frozenset[str]) -> dict[str, Any]:
     """The body as an object that has none but these fields; what they hold is not looked at."""
+    _check_density(raw)
     try:
         body = content.parse(raw)
     except (ValueError, RecursionError) as error:
@@ -90,6 +94,12 @@ def parsed(raw: bytes, fields: frozenset[str]) -> dict[str, Any]:
         words = ", ".join(sorted(fields))
         raise Rejected([Flaw(unknown[0][:100], f"is not a field here; use one of {words}")])
     return body
+
+
+def _check_density(raw: bytes) -> None:
+    """An empty list takes three bytes to send and 64 to keep."""
+    if len(raw) > LARGE and (raw.count(b"[") + raw.count(b"{")) * DENSEST > len(raw):
+        raise Rejected([Flaw("body", "has more lists and objects than any jobs of its size")])
 
 
 class Ration:

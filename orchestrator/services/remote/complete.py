@@ -25,6 +25,7 @@ def complete(core: Core, row: ControllerRow, named: Assignment, body: CompleteIn
     with core.transaction() as tx:
         found, at = find(tx, row, named), tx.at
     if _is_over(found, named, body.epoch):
+        _clear_up(core, found, body)
         return True
     if not is_current(found, named, body.epoch) or found.window is None:
         _keep_evidence(core, found, named, body.epoch)
@@ -37,13 +38,19 @@ def complete(core: Core, row: ControllerRow, named: Assignment, body: CompleteIn
     settle(core, _message(found, outcome))
     with core.transaction() as tx:
         after = find(tx, row, named)
-        if broken and after.status not in JOB_ENDS:
-            return False
-        if not _is_over(after, named, body.epoch):
-            raise stale(after, body.epoch)
+    if broken and after.status not in JOB_ENDS:
+        return False
+    if not _is_over(after, named, body.epoch):
+        raise stale(after, body.epoch)
+    _clear_up(core, found, body)
+    return False
+
+
+def _clear_up(core: Core, found: Assigned, body: CompleteIn) -> None:
+    """Also for who comes again: whoever settled it may have died before this."""
+    with core.transaction() as tx:
         assignments.keep_usage(tx, found.job, body.usage)
         checkpoints.forget(tx, found.job)
-    return False
 
 
 def _is_over(found: Assigned, named: Assignment, epoch: int) -> bool:
@@ -111,8 +118,11 @@ def _note(core: Core, tx: Transaction, found: Assigned, message: str) -> None:
 
 
 def _keep_evidence(core: Core, found: Assigned, named: Assignment, epoch: int) -> None:
-    """The result is dropped; that it came is worth a line of history."""
+    """The result is dropped; that it came is worth a line of history, however often it does."""
     if epoch != named.run or named.run >= found.run or found.device is None:
         return
+    with core.transaction() as tx:
+        if assignments.came_late(tx, found.batch_id, named.job, named.run):
+            return
     late = Lost(job=found.job, run=named.run)
     settle(core, _message(found, late).model_copy(update={"outcomes": [late]}))

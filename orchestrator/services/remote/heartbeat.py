@@ -22,14 +22,14 @@ def heartbeat(core: Core, row: ControllerRow, items: Sequence[RunningItem]) -> l
     with core.transaction() as tx:
         known = assignments.find(tx, row.device_type, [one.job for one in named if one])
         verdicts: list[Verdict] = []
-        renewed: list[int] = []
+        renewed: dict[int, float | None] = {}
         for one, item in zip(named, items, strict=True):
             found = None if one is None else known.get(one.job)
             same = found is not None and one is not None and one.run == item.epoch == found.run
             verdict = "lost" if found is None or not same else _verdict(found, row.session)
             verdicts.append(verdict)
             if verdict in ("ok", "cancel") and found is not None and found.status == "RUNNING":
-                renewed.append(found.window or 0)
+                renewed[found.window or 0] = item.progress
         until = tx.at + timedelta(seconds=core.settings.controller_lease_s)
         assignments.renew(tx, renewed, until)
     return [

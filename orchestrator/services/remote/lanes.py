@@ -54,7 +54,8 @@ def _adopt(core: Core, row: ControllerRow, lane: Lane) -> None:
             return
         if controllers.state_of(tx, row.id, row.session) is None:
             return
-        session = Session(session_of(row.id, row.session), journal_of(row.id, lane.number))
+        id, journal = session_of(row.id, row.session), journal_of(row.id, lane.number)
+        session = Session(id, journal, host=row.name)
         adopted = adopt(core, tx, device, session)
         touched = clear_up(core, tx, adopted)
         take_step(core, tx, adopted)

@@ -1,5 +1,6 @@
 """How a controller goes: by itself, or because its owner removes it."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from orchestrator.errors import Conflict, NotFound
@@ -14,10 +15,12 @@ from orchestrator.store.transaction import Transaction
 
 
 def deregister(core: Core, row: ControllerRow) -> None:
-    """It said good-bye: what it still ran begins again once the name is back."""
+    """It said good-bye: what it still ran begins again once the name is back. Not if that is back
+    already, in other hands: what goes on there is not its own."""
     with core.transaction() as tx:
-        controllers.leave(tx, row, removed=False)
-    forsake(core, row.device_type)
+        left = controllers.leave(tx, row, removed=False)
+    if left:
+        forsake(core, row)
 
 
 def set_state(core: Core, project: UUID, name: str, state: str, reason: str | None) -> None:
@@ -42,16 +45,31 @@ def remove(core: Core, project: UUID, name: str, *, force: bool) -> None:
             )
         batches = controllers.open_batches(tx.connection, row)
         controllers.leave(tx, row, removed=False)
-    for batch in batches:
-        _cancel(core, project, batch)
-    forsake(core, row.device_type)
+    _empty(core, row, batches)
     # Only now: whoever meets a half of this can ask for it again.
+    while batches := _gone_unless_used(core, project, name):
+        _empty(core, row, batches)
     with core.transaction() as tx:
-        controllers.leave(tx, _locked(tx, project, name), removed=True)
         lanes = controllers.lanes_of(tx.connection, row.device_type)
     for lane in lanes:
         with core.transaction() as tx:
             devices.retire(core, tx, lane.name, f"{name} was removed")
+
+
+def _empty(core: Core, row: ControllerRow, batches: Sequence[UUID]) -> None:
+    for batch in batches:
+        _cancel(core, row.project_id, batch)
+    forsake(core, row)
+
+
+def _gone_unless_used(core: Core, project: UUID, name: str) -> list[UUID]:
+    """The batches that were submitted to it meanwhile; none: it is gone."""
+    with core.transaction() as tx:
+        row = _locked(tx, project, name)
+        batches = controllers.open_batches(tx.connection, row)
+        if not batches:
+            controllers.leave(tx, row, removed=True)
+        return batches
 
 
 def _cancel(core: Core, project: UUID, batch: UUID) -> None:

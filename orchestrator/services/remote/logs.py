@@ -20,6 +20,7 @@ from schemas.controller import (
     CHECKPOINT_BYTES,
     LOG_BYTES,
     LOG_CHUNK_BYTES,
+    LOG_CHUNKS,
     CheckpointIn,
     LogPage,
 )
@@ -43,6 +44,8 @@ def add_log(
             return None
         if end.offset + len(text) > LOG_BYTES:
             raise TooLarge(f"the log of this run is over {LOG_BYTES} bytes; send no more of it")
+        if end.seq >= LOG_CHUNKS:
+            raise TooLarge(f"the log of this run is over {LOG_CHUNKS} chunks; send no more of it")
         added = checkpoints.add_chunk(tx, named.job, named.run, end, len(text), packed)
     return end.seq + 1 if added else None
 

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from orchestrator.domain.controller import is_too_old
@@ -15,6 +16,9 @@ from orchestrator.store.controllers import ControllerRow
 from orchestrator.store.jobs import new_id
 from orchestrator.store.transaction import Transaction
 from schemas.controller import MIN_VERSION, RESERVED, RegisterIn
+
+MOST: Final = 1000
+"""Controllers of one project: each has devices, which everybody's sweep looks at."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ def register(
             raise Conflict(f"{body.name} is online already, and must not be taken over")
         controller = new_id() if known is None else known.id
         if known is None:
+            if controllers.count(tx, project) >= MOST:
+                raise Conflict(f"the project has {MOST} controllers: remove one first")
             controllers.insert(tx, controller, project, body.name)
         row = controllers.register(tx, controller, user, body, digest_of(token))
     hear(core, row)

@@ -7,9 +7,8 @@ an end or a start may have come in.
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-from orchestrator.domain.controller import is_lost_for_good
+from orchestrator.domain.controller import is_later, is_lost_for_good
 from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
 from orchestrator.services.outcomes import AnyOutcome
@@ -18,6 +17,7 @@ from orchestrator.services.settle import settle_locked
 from orchestrator.services.silence import go_offline, let_go
 from orchestrator.store import assignments, controllers
 from orchestrator.store.assignments import Assigned
+from orchestrator.store.controllers import ControllerRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from schemas.controller import GRACE_S
@@ -118,13 +118,20 @@ def _fall_silent(core: Core, device: int, after: timedelta) -> None:
     let_go(core, device)
 
 
-def forsake(core: Core, device_type: str) -> None:
-    """Its controller is gone for good, or has said good-bye: nothing is waited for."""
+def forsake(core: Core, row: ControllerRow) -> None:
+    """It is gone for good, or has said good-bye: nothing is waited for. What a later session has
+    taken over meanwhile is left to that one."""
+
+    def judge(core: Core, tx: Transaction, device: DeviceRow, found: Assigned) -> AnyOutcome | None:
+        later = is_later(found.session, row.session)
+        return None if later else lost(core, tx, device, found)
+
     with core.transaction() as tx:
-        running: list[str] = assignments.running(tx, device_type)
-        lanes: list[Any] = controllers.lanes_of(tx.connection, device_type)
+        running = assignments.running(tx, row.device_type)
+        lanes = controllers.lanes_of(tx.connection, row.device_type)
     for job in running:
-        end_job(core, job, device_type, lost)
+        end_job(core, job, row.device_type, judge)
     for lane in lanes:
-        go_offline(core, lane.device)
-        let_go(core, lane.device)
+        if not is_later(lane.session, row.session):
+            go_offline(core, lane.device)
+            let_go(core, lane.device)

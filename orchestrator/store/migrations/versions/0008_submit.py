@@ -280,6 +280,7 @@ def upgrade() -> None:
     op.add_column("device_type", sa.Column("project_id", sa.Uuid(), nullable=True))
     op.add_column("window", sa.Column("offer", sa.Text(), nullable=True))
     op.add_column("window", sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("window", sa.Column("progress", sa.Double(), nullable=True))
     op.create_foreign_key(
         op.f("device_type_project_id_fkey"), "device_type", "project", ["project_id"], ["id"]
     )
@@ -296,6 +297,7 @@ def downgrade() -> None:
         op.drop_constraint(op.f(f"{table}_{name}"), table)
     op.drop_column("membership", "role")
     op.drop_constraint(op.f("device_type_project_id_fkey"), "device_type", type_="foreignkey")
+    op.drop_column("window", "progress")
     op.drop_column("window", "lease_until")
     op.drop_column("window", "offer")
     op.drop_column("device_type", "project_id")

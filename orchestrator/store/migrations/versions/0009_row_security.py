@@ -38,8 +38,9 @@ RULES = dict.fromkeys(OWN, RULE) | {
     # Types that are everybody's, and the account that all credits come from.
     "device_type": f"project_id IS NULL OR {RULE}",
     "account": f"project_id IS NULL OR {RULE}",
-    # The role sees a job only where that one's own rule lets it.
+    # The role sees a job, or a batch, only where that one's own rule lets it.
     "result": "EXISTS (SELECT FROM job WHERE job.id = result.job_id)",
+    '"window"': 'EXISTS (SELECT FROM batch WHERE batch.id = "window".batch_id)',
 }
 SEEN = ", ".join((*RULES, *BESIDE))
 
