@@ -185,6 +185,9 @@ def dev(
 ) -> NoReturn:
     """The whole stack on this machine, until Ctrl-C.
 
+    HOLDFAST_DATABASE_URL and HOLDFAST_BROKER_URL, where they are set, name servers to use instead
+    of starting some.
+
     Example: holdfast dev --device emu-a:EMU_FREE --device qpu-b:FRESNEL:pulser --idle-timeout 12
     """
     from orchestrator.dev import DevError, DevOptions, parse_devices, run_dev

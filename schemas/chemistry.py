@@ -32,7 +32,7 @@ _MEASURED: Final = {
 # To find and describe every mistake of a thousand bad molecules would take many seconds.
 _ONE_IS_ENOUGH: Final = FailFast()
 
-Coordinate = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
+Coordinate = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
 Position = tuple[Coordinate, Coordinate, Coordinate]
 Index = Annotated[int, Field(strict=True, ge=0)]
 Level = Literal["GFN2-xTB", "GFN1-xTB"]
@@ -136,7 +136,9 @@ class Optimization(_Job):
 
     job_type: Literal["optimization"] = "optimization"
     constraints: Annotated[
-        list[FreezeAtom | Constrain], Field(max_length=MAX_ATOMS), _ONE_IS_ENOUGH
+        list[Annotated[FreezeAtom | Constrain, Field(discriminator="kind")]],
+        Field(max_length=MAX_ATOMS),
+        _ONE_IS_ENOUGH,
     ] = []
     fmax: Annotated[float, Field(gt=0, le=10)] = 0.05
     max_steps: Annotated[int, Field(strict=True, ge=1, le=10_000)] = 250
@@ -153,3 +155,4 @@ class Optimization(_Job):
 
 ChemistryJob = Annotated[SinglePointEnergy | Optimization, Field(discriminator="job_type")]
 JOB_TYPES: Final = ("single_point_energy", "optimization")
+CONSTRAINTS: Final = ("freeze_atom", "bond", "angle", "dihedral")

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 DIFFERS, AWAY = 1, 3
 MOST: Final = 10**9
 EXIT_CODES: Final = (
-    "Exit codes: 0 ok, 1 the ledger is wrong, 2 wrong usage, 3 the database could not be read, "
-    "4 no such project."
+    "Exit codes: 0 ok, 1 the ledger is wrong or the key was used, 2 wrong usage, "
+    "3 the database could not be read, 4 no such project."
 )
 
 
@@ -54,7 +54,10 @@ def grant(
     given = _micro(amount)
     with _database() as tx:
         found = _project(tx, project)
-        ledger.grant(tx, found.project_id, given, f"{found.project_id}:{key or new_id()}", reason)
+        name = f"{found.project_id}:{key or new_id()}"
+        granted = ledger.grant(tx, found.project_id, given, name, reason)
+        if granted != given:
+            fail(f"the key {key!r} has given {_credits(granted)} credits before", DIFFERS)
         funds = _project(tx, project)
     if as_json:
         return print_json(_as_dict(funds))

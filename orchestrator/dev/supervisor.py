@@ -23,6 +23,7 @@ from orchestrator.embedded.ports import is_free
 from orchestrator.embedded.process import output_of
 
 PREPARE_S = 120.0
+TAKEN = "HOLDFAST_DATABASE_URL"
 TICK_S = 0.25
 READY_TICK_S = 0.1
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -113,7 +114,8 @@ def _prepare(options: DevOptions, servers: Servers, commands: Commands) -> Acces
     argv = commands.prepare(credentials, options.devices)
     status, printed = output_of(argv, env=env, timeout_s=PREPARE_S)
     if status:
-        raise DevError(f"the database could not be prepared (status {status}):\n{printed[-3000:]}")
+        whose = f"the database of {TAKEN}" if options.env.get(TAKEN) else "the database"
+        raise DevError(f"{whose} could not be prepared (status {status}):\n{printed[-3000:]}")
     return Access(**json.loads(credentials.read_text()))
 
 
@@ -204,6 +206,8 @@ class Stack:
         if self.flower_url:
             rows["Flower"] = f"{self.flower_url} (same user and password)"
         rows["Devices"] = ", ".join(f"{d.name} ({d.type})" for d in self.options.devices)
+        if self.options.env.get(TAKEN):
+            rows["Database"] = f"taken over from {TAKEN}"
         rows |= {"Project": self.access.project_id, "User": self.access.username}
         rows |= {"Password": self.access.password, "API key": self.access.api_key}
         rows["Logs"] = str(self.servers.data_dir / LOGS)

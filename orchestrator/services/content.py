@@ -14,7 +14,7 @@ import rfc8785
 from pydantic import Field, StrictBool, ValidationError
 
 from orchestrator.domain.entries import name_flaw
-from schemas.chemistry import JOB_TYPES, ChemistryJob
+from schemas.chemistry import CONSTRAINTS, JOB_TYPES, ChemistryJob
 from schemas.job import Body
 
 DEEPEST: Final = 100
@@ -34,6 +34,7 @@ _WORDS: Final = {
     "union_tag_not_found": _NO_OBJECT,
     "union_tag_invalid": _NO_OBJECT,
 }
+_KINDS: Final = {"job_type": JOB_TYPES, "kind": CONSTRAINTS}
 _MOST_EXACT: Final = 1e15
 _encode: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
@@ -130,7 +131,8 @@ def _sentence(error: Any) -> str:
     if isinstance(given, Twice):
         what = f"has the field {given.name!r} twice"
     elif kind in ("union_tag_invalid", "union_tag_not_found") and isinstance(given, dict):
-        where, what = f"{where}.job_type", f"must be one of {', '.join(JOB_TYPES)}"
+        name = error["ctx"]["discriminator"].strip("'")
+        where, what = f"{where}.{name}", f"must be one of {', '.join(_KINDS[name])}"
     else:
         what = _WORDS.get(kind) or str(error["msg"]).removeprefix("Value error, ")
     return f"{where or 'entry'}: {what[:1].lower()}{what[1:]}"[:_LONGEST]
@@ -142,7 +144,7 @@ def _path(parts: tuple[int | str, ...]) -> str:
     for part in parts:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part not in (*JOB_TYPES, "FreezeAtom", "Constrain"):
+        elif part not in (*JOB_TYPES, *CONSTRAINTS):
             path += f".{part}" if path else part
     return path
 

@@ -171,9 +171,9 @@ _CALLS: Final = """
     ) OR EXISTS (
         SELECT 1 FROM (
             SELECT s.report ->> 'job' AS id
-            UNION ALL SELECT json_array_elements_text(
+            UNION ALL SELECT one #>> '{}' FROM json_array_elements(
                 CASE WHEN json_typeof(s.report -> 'jobs') = 'array' THEN s.report -> 'jobs'
-                    ELSE '[]' END)
+                    ELSE '[]' END) AS one WHERE json_typeof(one) = 'string'
             UNION ALL SELECT entry ->> 'job_id' FROM json_array_elements(
                 CASE WHEN json_typeof(s.report -> 'entries') = 'array' THEN s.report -> 'entries'
                     ELSE '[]' END) AS entry

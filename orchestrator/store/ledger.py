@@ -119,12 +119,17 @@ _OPEN_ACCOUNTS: Final = text(
 )
 
 
-def grant(tx: Transaction, project: UUID, amount: int, key: str, reason: str | None = None) -> None:
-    """Micro-credits out of nowhere: the same key gives them once."""
+_GRANTED: Final = text("SELECT amount FROM transfer WHERE idem_key = :key")
+
+
+def grant(tx: Transaction, project: UUID, amount: int, key: str, reason: str | None = None) -> int:
+    """Micro-credits out of nowhere: the same key gives them once. Returns how many it gave."""
     tx.connection.execute(_OPEN_ACCOUNTS, {"project": project})
     detail = None if reason is None else {"reason": reason}
     given = Transfer(project, f"grant:{key}", "grant", "funding", "available", amount)
     post(tx, [given._replace(detail=detail)])
+    granted: int = tx.connection.execute(_GRANTED, {"key": given.key}).scalar_one()
+    return granted
 
 
 _HOLD: Final = text(

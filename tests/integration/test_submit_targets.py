@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from orchestrator.config import Settings
 from tests.integration.puppet import OTHER_PROJECT
 from tests.integration.submit_stack import (
@@ -101,6 +103,15 @@ def test_an_estimate_writes_nothing(settings: Settings) -> None:
             "assumed_runtime_s": 3600,
         }
         assert [count(api.core, table) for table in ALL] == before
+
+
+@pytest.mark.parametrize("what", ["jobs", "compute-targets"])
+def test_an_estimate_leaves_no_record_under_a_key_either(settings: Settings, what: str) -> None:
+    with door(settings) as (api, _):
+        headers = {"Idempotency-Key": "e1"}
+        body = {"jobs": waters(1)}
+        answer = api.call("POST", f"/api/v1/{what}/estimate", body, headers=headers)
+        assert (answer.status_code, count(api.core, "submission")) == (200, 0)
 
 
 def test_without_credits_nothing_is_left_behind(settings: Settings) -> None:

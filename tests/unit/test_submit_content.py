@@ -95,6 +95,29 @@ def test_a_thousand_mistakes_are_not_all_looked_for() -> None:
     assert said.endswith("; and 1 more")
 
 
+@pytest.mark.parametrize("x", [True, "0", None])
+def test_only_a_number_is_a_coordinate(x: object) -> None:
+    said = str(read(entry(atoms={"symbols": ["He"], "positions": [[x, 0, 0]]})))
+    assert said == "Invalid job payload: job.atoms.positions[0][0]: input should be a valid number"
+
+
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        ({"kind": "freeze_atom", "atom": -1}, ".atom: input should be greater than or equal to 0"),
+        ({"kind": "angle", "atoms": [0, 1, 2], "value": 400}, ": the value of a angle is from"),
+        ({"kind": "bond", "atoms": [1, 1]}, ": a bond needs 2 different atoms"),
+        ({"kind": "knot"}, ".kind: must be one of freeze_atom, bond, angle, dihedral"),
+        ({}, ".kind: must be one of freeze_atom, bond, angle, dihedral"),
+    ],
+)
+def test_a_wrong_constraint_is_told_by_what_is_wrong_with_it(
+    constraint: dict[str, Any], said: str
+) -> None:
+    found = str(read(entry(job_type="optimization", constraints=[constraint])))
+    assert found.startswith(f"Invalid job payload: job.constraints[0]{said}")
+
+
 def test_a_field_that_is_there_twice_is_named() -> None:
     body = b'{"job": {"job_type": "single_point_energy", "atoms": {"charge": 1, "charge": 2}}}'
     assert "job.atoms: has the field 'charge' twice" in str(read(parse(body)))

@@ -9,7 +9,16 @@ from orchestrator.api.auth import core_of, requires
 from orchestrator.api.openapi import shows
 from orchestrator.api.parameters import refuse_unknown
 from orchestrator.api.refusals import BatchTooLarge, JobRefused
-from orchestrator.api.submit.calls import KEPT, Call, Ration, calling, parsed, run, submitter
+from orchestrator.api.submit.calls import (
+    KEPT,
+    Call,
+    Ration,
+    ask,
+    calling,
+    parsed,
+    run,
+    submitter,
+)
 from orchestrator.config import Settings
 from orchestrator.domain.credit import HOUR_S
 from orchestrator.errors import Flaw, Rejected
@@ -94,7 +103,7 @@ def submit_one(call: Annotated[Call, calling(EntryIn)]) -> Response:
 def estimate_batch(call: Annotated[Call, calling(SubmitBatchIn, Scope.READ)]) -> Response:
     """What would be held if the same body were submitted now. Nothing is."""
 
-    def decide(tx: Transaction) -> Report:
+    def answer(tx: Transaction) -> dict[str, Any]:
         given = _entries(parsed(call.body, _JOBS), call.core.settings)
         quote = estimate(call.core, tx, submitter(call.caller), given)
         return EstimateOut(
@@ -105,14 +114,14 @@ def estimate_batch(call: Annotated[Call, calling(SubmitBatchIn, Scope.READ)]) ->
             assumed_runtime_s=HOUR_S,
         ).model_dump()
 
-    return run(call, decide, lambda report: report)
+    return ask(call, answer)
 
 
 @router.post("/compute-targets/estimate", responses=shows(CapacityOut))
 def estimate_capacity(call: Annotated[Call, calling(CapacityIn, Scope.READ)]) -> Response:
     """How many of these jobs a target would accept now."""
 
-    def decide(tx: Transaction) -> Report:
+    def answer(tx: Transaction) -> dict[str, Any]:
         body = parsed(call.body, _CAPACITY)
         target = body.get("compute_target")
         if not isinstance(target, str | None):
@@ -125,7 +134,7 @@ def estimate_capacity(call: Annotated[Call, calling(CapacityIn, Scope.READ)]) ->
         accepted = sum(each["status"] != "failed" for each in verdicts)
         return {"controller": target or "managed", "fit": accepted, "jobs": verdicts}
 
-    return run(call, decide, lambda report: report)
+    return ask(call, answer)
 
 
 @router.get("/limits", responses=shows(LimitsOut))

@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.responses import Response
 
-from orchestrator.api.answers import plain_text
+from orchestrator.api.answers import json_answer, plain_text
 from orchestrator.api.auth import Caller, core_of, requires
 from orchestrator.api.bodies import read_body
 from orchestrator.api.posting import Key, Post, checked_key, digest_of
@@ -131,6 +131,12 @@ class Ration:
         return (
             {} if taken is None else rate_headers(self._rate.most, taken.remaining, taken.reset_s)
         )
+
+
+def ask(call: Call, answer: Callable[[Transaction], Any]) -> Response:
+    """A question that changes nothing: it leaves no record, and a key means nothing to it."""
+    with call.core.transaction() as tx:
+        return json_answer(plain_text(answer(tx)))
 
 
 def run(
