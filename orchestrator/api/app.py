@@ -76,12 +76,14 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     current_default_thread_limiter().total_tokens = max(2, connections - READERS)
     wakeups = Wakeups(core.settings.broker_url)
     app.state.streams = Streams(core, wakeups)
-    tasks = [asyncio.create_task(each) for each in (wakeups.run(), keep_written(core))]
+    closing: asyncio.Event = app.state.streams.closing
+    reading = asyncio.create_task(wakeups.run())
+    writing = asyncio.create_task(keep_written(core, closing))
     try:
         yield
     finally:
-        app.state.streams.closing.set()
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        closing.set()
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+        await writing

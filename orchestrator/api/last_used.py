@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from anyio.to_thread import run_sync
 
@@ -11,9 +12,12 @@ from orchestrator.services.core import Core
 logger = logging.getLogger(__name__)
 
 
-async def keep_written(core: Core) -> None:
-    while True:
-        await asyncio.sleep(uses.WRITE_EVERY_S)
+async def keep_written(core: Core, closing: asyncio.Event) -> None:
+    """Until told to end, and then once more. Not to be cancelled: that would leave a thread alone
+    with its connection."""
+    while not closing.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), uses.WRITE_EVERY_S)
         try:
             await run_sync(write, core)
         except Exception:

@@ -128,8 +128,7 @@ def grant(tx: Transaction, project: UUID, amount: int, key: str, reason: str | N
     detail = None if reason is None else {"reason": reason}
     given = Transfer(project, f"grant:{key}", "grant", "funding", "available", amount)
     post(tx, [given._replace(detail=detail)])
-    granted: int = tx.connection.execute(_GRANTED, {"key": given.key}).scalar_one()
-    return granted
+    return tx.connection.execute(_GRANTED, {"key": given.key}).scalar_one_or_none() or 0
 
 
 _HOLD: Final = text(
