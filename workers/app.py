@@ -7,6 +7,7 @@ from typing import Any, Final
 from celery import Celery, bootsteps, signals
 from celery.exceptions import Ignore
 from celery.worker.consumer.events import Events
+from celery.worker.consumer.tasks import Tasks
 from kombu import Connection
 from kombu.entity import Exchange, Queue
 from kombu.transport import redis
@@ -150,15 +151,23 @@ def watch_execute(execution: Execution, announcer: Announcer) -> list[Any]:
     return [after, on_failure]
 
 
-def only_while(consumer: Any, active: Callable[[], bool]) -> None:
+def only_while(app: Celery, active: Callable[[], bool]) -> None:
     """A standby must not take windows from the queue of the worker that is active.
 
     The way in is the one that `worker_disable_prefetch` itself uses. Cancelling and adding the
     queue at once, as a short loss of the session does, was seen to lose the consumer.
     """
-    qos = consumer.task_consumer.channel.qos
-    has_room = qos.can_consume
-    qos.can_consume = lambda: active() and has_room()
+
+    class Standby(bootsteps.StartStopStep):  # type: ignore[misc]
+        # A step, since each reconnection brings a new channel and `worker_ready` comes only once.
+        requires = (Tasks,)
+
+        def start(self, consumer: Any) -> None:
+            qos = consumer.task_consumer.channel.qos
+            has_room = qos.can_consume
+            qos.can_consume = lambda: active() and has_room()
+
+    app.steps["consumer"].add(Standby)
 
 
 def publish(app: Celery, name: str, body: dict[str, Any]) -> None:

@@ -129,7 +129,7 @@ class DeviceWorker:
     def _consume(self, app: Celery) -> int:
         serve_execute(app, self._execution)
         receivers = watch_execute(self._execution, self._announcer)
-        signals.worker_ready.connect(self._ready)
+        only_while(app, lambda: self._session.current() is not None)
         signals.worker_shutting_down.connect(self._shutting_down)
         worker = app.Worker(
             pool=POOL,
@@ -149,10 +149,6 @@ class DeviceWorker:
     def _taken(self) -> None:
         self._active.set()
         self._announcer.say_hello()
-
-    def _ready(self, sender: Any = None, **_: Any) -> None:
-        # Sent again after each reconnection, which brings a new channel.
-        only_while(sender, lambda: self._session.current() is not None)
 
     def _shutting_down(self, **_: Any) -> None:
         if not self._shift.leaving.is_set():

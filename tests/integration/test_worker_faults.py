@@ -151,3 +151,27 @@ def test_a_worker_outlives_the_death_of_its_broker(tmp_path: Path) -> None:
             assert worker.stop() == 0
     finally:
         stack.close()
+
+
+def test_a_worker_that_lost_its_session_takes_no_window_after_it_reconnects(
+    tmp_path: Path,
+) -> None:
+    with broker(tmp_path) as url:
+        stack = Stack(url, tmp_path)
+        former = stack.worker(HOLDFAST_LEASE_S="2")
+        first = stack.wait_session()
+        until(lambda: " ready." in former.output(), 20)
+        stack.worker(journal="elsewhere", HOLDFAST_LEASE_S="2")
+        former.process.send_signal(signal.SIGSTOP)
+        stack.wait_session(other_than=first)
+    try:
+        with broker(tmp_path, port=int(url.split(":")[2].split("/")[0])):
+            former.process.send_signal(signal.SIGCONT)
+            until(lambda: former.output().count("Connected to redis") == 2, 20)
+            second = stack.wait_session()
+            # One by one: Redis serves first whoever has waited longest, so they would take turns.
+            for number in range(1, 5):
+                stack.send(window(second, number, ECHO))
+                assert isinstance(stack.settled(number).outcomes[0], Done)
+    finally:
+        stack.close()
