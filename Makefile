@@ -9,7 +9,7 @@ OLDER_STAMP := $(OLDER)/.installed
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
     --no-annotate --no-emit-index-url --no-header
 # All but emu, whose licence is not for everybody.
-EXTRAS := orchestrator worker physics pulser xtb embedded demo bench dev
+EXTRAS := orchestrator worker tracing physics pulser xtb embedded demo bench dev
 SOURCES := orchestrator workers schemas client/holdfast tests
 
 .DEFAULT_GOAL := help
