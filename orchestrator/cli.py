@@ -25,13 +25,15 @@ register_all(app)
 
 Port = Annotated[int, typer.Option(help="Port to listen on.")]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
+LogLevel = Annotated[str | None, typer.Option(help="Instead of HOLDFAST_LOG_LEVEL.")]
 OPERATE = "Parts of a deployment"
 
 
-def settings() -> Settings:
+def settings(log_level: str | None = None) -> Settings:
     """From the environment; every mistake is told at once, then exit code 2."""
+    given = {} if log_level is None else {"HOLDFAST_LOG_LEVEL": log_level}
     try:
-        return Settings.from_env(os.environ)
+        return Settings.from_env({**os.environ, **given})
     except BadSettings as error:
         _refuse(error)
 
@@ -63,25 +65,25 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> NoReturn:
 
 
 @app.command(rich_help_panel=OPERATE)
-def control(log_level: str = "INFO") -> NoReturn:
+def control(log_level: LogLevel = None) -> NoReturn:
     """Serve the control queue: what workers and beat send. Several may run.
 
     Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast control
     """
     from orchestrator.control.app import control as run
 
-    raise typer.Exit(run(settings(), log_level=log_level))
+    raise typer.Exit(run(settings(log_level)))
 
 
 @app.command(rich_help_panel=OPERATE)
-def beat(log_level: str = "INFO") -> NoReturn:
+def beat(log_level: LogLevel = None) -> NoReturn:
     """Send the sweep every second. Any number of beats is harmless.
 
     Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast beat
     """
     from orchestrator.control.beat import beat as run
 
-    raise typer.Exit(run(settings(), log_level=log_level))
+    raise typer.Exit(run(settings(log_level)))
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Any, Final, Self
 
+from schemas import logs, trace
 from schemas.objects import S3
 
 PREFIX: Final = "HOLDFAST_"
 LEAST_LEASE_S: Final = 6
 """A heartbeat lives for 4 s; less than this and a hiccup would pass for a death."""
+METRICS_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 NEVER_S: Final = 10.0 * 366 * 86_400
 
 
@@ -25,8 +28,12 @@ class Settings:
     the API, without a slash at its end; `webhook_allow` are networks that webhooks may reach
     although they are private. `overdraft`: a job that outruns its project's credits
     runs on. `job_wall_s`: how long a job may run on a user's controller.
+    `traces`: whether an exporter for them is configured, by OpenTelemetry's own variables.
     `managed`: whether the submit-batch door takes jobs for devices of `managed_type`;
-    `batches_per_minute`: how many batches a user may send there."""
+    `batches_per_minute`: how many batches a user may send there. `flower_url`: where operators
+    reach Flower. `metrics`: host and port where a part other than the API answers Prometheus;
+    `metrics_folder`: where processes behind one port count together, by the library's own
+    variable."""
 
     database_url: str
     broker_url: str
@@ -53,6 +60,12 @@ class Settings:
     managed: bool = True
     managed_type: str = "managed"
     batches_per_minute: int = 2
+    log_level: str = "INFO"
+    log_format: str = "text"
+    traces: bool = False
+    flower_url: str = ""
+    metrics: tuple[str, int] | None = None
+    metrics_folder: Path | None = None
     s3: S3 = field(default_factory=S3)
 
     @classmethod
@@ -72,6 +85,11 @@ class Settings:
                 # A URL may hold a password, so it is not repeated here.
                 got = "" if name.endswith("_url") else f", got {given!r}"
                 problems.append(f"{PREFIX}{name.upper()} {error}{got}")
+        try:
+            values["traces"] = trace.wanted(env)
+        except ValueError as error:
+            problems.append(str(error))
+        values["metrics_folder"] = _folder(METRICS_FOLDER, env, problems)
         if problems:
             raise BadSettings(problems)
         made = cls(s3=S3.from_env(env), **values)
@@ -120,6 +138,18 @@ def _switch(text: str) -> bool:
     return text == "on"
 
 
+def _level(text: str) -> str:
+    if text.upper() not in logs.LEVELS:
+        raise ValueError(f"must be one of {', '.join(logs.LEVELS)}")
+    return text.upper()
+
+
+def _format(text: str) -> str:
+    if text not in logs.FORMATS:
+        raise ValueError(f"must be {' or '.join(logs.FORMATS)}")
+    return text
+
+
 def _database(text: str) -> str:
     scheme, _, rest = text.partition("://")
     if scheme not in ("postgresql", "postgres", "postgresql+psycopg") or not rest:
@@ -144,6 +174,20 @@ def _public(text: str) -> str:
     if scheme not in ("http", "https") or not rest.strip("/") or any(c in rest for c in "?#@ "):
         raise ValueError("must look like https://holdfast.example.org")
     return text.rstrip("/")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError("must look like 127.0.0.1:9101")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _folder(name: str, env: Mapping[str, str], problems: list[str]) -> Path | None:
+    given = env.get(name)
+    if given and not Path(given).is_dir():
+        problems.append(f"{name} must be a folder that is there, got {given!r}")
+    return Path(given) if given else None
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -176,8 +220,12 @@ _KINDS: Final[dict[str, Callable[[str], Any]]] = {
     "pool_size": _count,
     "devices_file": str,
     "public_url": _public,
+    "flower_url": _public,
+    "metrics": _address,
     "webhook_allow": _networks,
     "managed": _switch,
     "managed_type": str,
     "batches_per_minute": _count,
+    "log_level": _level,
+    "log_format": _format,
 }

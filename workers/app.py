@@ -64,6 +64,11 @@ class SoonBack(Connection):
         return Outlived if found is redis.Transport else found
 
 
+@signals.setup_logging.connect
+def _leave_logs_alone(**_: Any) -> None:
+    """Celery sets logging up by itself, unless somebody answers this."""
+
+
 def make_app(broker_url: str, device: str) -> Celery:
     app = Celery("holdfast.worker", broker=broker_url, set_as_current=False)
     app.amqp.Connection = SoonBack

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from schemas import logs, trace
 from schemas.objects import S3
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 STORE_SCHEMES = ("file", "s3", "memory")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -38,6 +38,8 @@ class Settings:
     max_result_bytes: int
     store_retry_s: float
     log_level: str
+    log_format: str
+    traces: bool
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], *, device: str) -> Self:
@@ -63,7 +65,9 @@ class Settings:
             child_max_rss_mb=reader.number("HOLDFAST_CHILD_MAX_RSS_MB", 0.0) or None,
             max_result_bytes=int(reader.number("HOLDFAST_MAX_RESULT_BYTES", 64 * 2**20, least=1)),
             store_retry_s=reader.number("HOLDFAST_STORE_RETRY_S", 60.0),
-            log_level=reader.word("HOLDFAST_LOG_LEVEL", "INFO", LEVELS),
+            log_level=reader.word("HOLDFAST_LOG_LEVEL", "INFO", logs.LEVELS),
+            log_format=reader.word("HOLDFAST_LOG_FORMAT", "text", logs.FORMATS),
+            traces=reader.traces(),
         )
         if reader.problems:
             raise BadSettings(reader.problems)
@@ -97,8 +101,18 @@ class _Reader:
             return default
         return number
 
+    def traces(self) -> bool:
+        try:
+            return trace.wanted(self._env)
+        except ValueError as error:
+            self.problems.append(str(error))
+            return False
+
     def word(self, key: str, default: str, words: tuple[str, ...]) -> str:
-        text = (self._env.get(key) or default).upper()
-        if text not in words:
-            self.problems.append(f"{key} must be one of {', '.join(words)}, got {text!r}")
+        """In any case of letters."""
+        text = self._env.get(key) or default
+        for word in words:
+            if word.upper() == text.upper():
+                return word
+        self.problems.append(f"{key} must be one of {', '.join(words)}, got {text!r}")
         return text

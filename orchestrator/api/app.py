@@ -15,6 +15,7 @@ from orchestrator.api.health import Probes
 from orchestrator.api.last_used import keep_written
 from orchestrator.api.openapi import describe
 from orchestrator.api.pasqal import app as pasqal
+from orchestrator.api.portal import app as portal
 from orchestrator.api.routes import (
     batches,
     certificates,
@@ -24,6 +25,7 @@ from orchestrator.api.routes import (
     jobs,
     keys,
     members,
+    metrics,
     service,
     usage,
     webhooks,
@@ -36,7 +38,7 @@ from orchestrator.services.core import Core
 
 PARTS: Final = (
     *(credits, usage),
-    *(batches, certificates, jobs, devices, events, keys, members, webhooks, service),
+    *(batches, certificates, jobs, devices, events, keys, members, metrics, webhooks, service),
     *(controllers, assignments, targets),
     *(submitted, own_jobs),
 )
@@ -57,9 +59,12 @@ def create_app(core: Core) -> FastAPI:
     )
     app.state.core = core
     app.state.probes = Probes(core)
-    app.add_middleware(Envelope, doors=dict.fromkeys(pasqal.DOORS, pasqal.FAULTS))
+    app.state.figures = metrics.Figures()
+    faults = dict.fromkeys(pasqal.DOORS, pasqal.FAULTS) | dict.fromkeys(portal.DOORS, portal.FAULTS)
+    app.add_middleware(Envelope, doors=faults)
     problems.install(app)
-    routers = [*(part.router for part in PARTS), own_jobs.operators]
+    portal.install(app)
+    routers = [*(part.router for part in PARTS), own_jobs.operators, *portal.ROUTERS]
     app.state.routes = [route for router in routers for route in router.routes]
     for router in routers:
         app.include_router(router)

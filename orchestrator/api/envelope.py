@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from orchestrator import counts
 from orchestrator.api.problems import internal, too_slow
 
 logger = logging.getLogger(__name__)
@@ -56,11 +58,13 @@ class Envelope:
             return
         request_id = _request_id(scope)
         begun = False
+        arrived = time.perf_counter()
 
         async def seal(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
+                _count(scope, message["status"], time.perf_counter() - arrived)
                 headers = MutableHeaders(scope=message)
                 headers[REQUEST_ID] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -77,7 +81,7 @@ class Envelope:
                 await (faults.too_slow() if late else faults.broken())(scope, receive, seal)
 
     def _faults(self, path: str) -> Faults:
-        at = (faults for door, faults in self._doors.items() if path.startswith(f"{door}/"))
+        at = (faults for door, faults in self._doors.items() if f"{path}/".startswith(f"{door}/"))
         return next(at, NATIVE)
 
     async def _in_time(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +96,13 @@ class Envelope:
                 await self._app(scope, receive, begin)
         except TimeoutError as error:
             raise (NoAnswer() if deadline.expired() else error) from None
+
+
+def _count(scope: Scope, status: int, seconds: float) -> None:
+    """By the template of the address, never the address: there is one for every batch."""
+    route = scope.get("route")
+    template = None if route is None else scope.get("root_path", "") + route.path
+    counts.answered(scope["method"], template, status, seconds)
 
 
 def _request_id(scope: Scope) -> str:

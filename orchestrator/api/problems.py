@@ -124,7 +124,7 @@ def too_slow() -> Response:
 def install(app: FastAPI) -> None:
     app.add_exception_handler(HoldfastError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_parameters)
-    app.add_exception_handler(HTTPException, _of_router)
+    app.add_exception_handler(HTTPException, of_router)
 
 
 async def _of_ours(request: Request, error: Exception) -> Response:
@@ -145,7 +145,7 @@ async def _of_parameters(request: Request, error: Exception) -> Response:
     return problem_of(refusal_of(error))
 
 
-async def _of_router(request: Request, error: Exception) -> Response:
+async def of_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     code = status.phrase.lower().replace(" ", "_")

@@ -1,7 +1,6 @@
 """Serve the API until a signal says otherwise."""
 
 import gc
-import logging
 import signal
 import socket
 import threading
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from orchestrator.api.app import create_app
 from orchestrator.config import Settings
 from orchestrator.services.core import Core
+from orchestrator.telling import telling
 
 CONNECTIONS_MOST: Final = 1024
 GRACE_S: Final = 5
@@ -51,7 +51,11 @@ def server_for(core: Core, host: str, port: int) -> Server:
 
 def serve(settings: Settings, host: str, port: int) -> int:
     """The exit code: 0 after a signal, 1 if it could not start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    with telling("api", settings):
+        return _serve(settings, host, port)
+
+
+def _serve(settings: Settings, host: str, port: int) -> int:
     core = Core.start(settings)
     server = server_for(core, host, port)
     # What is there now stays for ever: looked through again and again, it costs calls of a

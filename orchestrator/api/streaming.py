@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 from uuid import UUID
 
 import anyio
@@ -32,6 +33,7 @@ AT_ONCE: Final = 500
 LOOK_EVERY_S: Final = 1.0
 KEEP_ALIVE_S: Final = 15.0
 SLOWEST_S: Final = 10.0
+WELCOME: Final = b": welcome\n\n"
 KEEP_ALIVE: Final = b": still here\n\n"
 # An open transaction elsewhere hides fresh rows for a moment.
 LOOK_AGAIN_S: Final = (0.005, 0.02, 0.02, 0.05, 0.1)
@@ -59,7 +61,15 @@ class Streams:
     def answer(self, watch: Watch) -> Response:
         if self.open >= CLIENTS_MOST or self.closing.is_set():
             raise Unavailable("this server has as many event streams as it can; try again later")
-        return EventStream(self, watch)
+        return EventStream(self, partial(self._tell, watch))
+
+    async def _tell(self, watch: Watch, write: Write) -> None:
+        with self.wakeups.bell(watch.caller.project, watch.batch) as bell:
+            telling = Telling(self, watch, bell, write)
+            with suppress(Unauthorized):
+                await telling.begin()
+                while True:
+                    await telling.step()
 
     async def read(self, watch: Watch, after: str) -> tuple[str, list[Told]]:
         """The cursor to go on from, and what there is until there. Raises Unauthorized once the
@@ -76,29 +86,42 @@ class Streams:
             return (told[-1].cursor if told else after), told
 
 
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Hall(Protocol):
+    """Where streams are open: how many, and the end of all of them."""
+
+    open: int
+    closing: asyncio.Event
+
+
 class EventStream(Response):
+    """`tell` writes until it has nothing to tell any more."""
+
     media_type = "text/event-stream"
 
-    def __init__(self, streams: Streams, watch: Watch) -> None:
+    def __init__(self, hall: Hall, tell: Callable[[Write], Awaitable[None]]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._streams = streams
-        self._watch = watch
+        self._hall = hall
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._streams.open += 1
+        self._hall.open += 1
         try:
             await self._until_the_end(receive, send)
         finally:
-            self._streams.open -= 1
+            self._hall.open -= 1
 
     async def _until_the_end(self, receive: Receive, send: Send) -> None:
-        """The client leaves, is too slow, loses its key, or the server shuts down."""
+        """The client leaves, is too slow, loses its right, or the server shuts down."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
+        telling = self._tell(lambda body: _bounded(send, body))
         ends = [
             asyncio.ensure_future(each)
-            for each in (self._tell(send), _left(receive), self._streams.closing.wait())
+            for each in (telling, _left(receive), self._hall.closing.wait())
         ]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -113,22 +136,11 @@ class EventStream(Response):
         with suppress(OSError, TimeoutError):
             await _bounded(send, b"", more=False)
 
-    async def _tell(self, send: Send) -> None:
-        watch, streams = self._watch, self._streams
-        with streams.wakeups.bell(watch.caller.project, watch.batch) as bell:
-            telling = Telling(streams, watch, bell, lambda body: _bounded(send, body))
-            with suppress(Unauthorized):
-                await telling.begin()
-                while True:
-                    await telling.step()
-
 
 class Telling:
     """One client's place in the story."""
 
-    def __init__(
-        self, streams: Streams, watch: Watch, bell: Bell, write: Callable[[bytes], Awaitable[None]]
-    ) -> None:
+    def __init__(self, streams: Streams, watch: Watch, bell: Bell, write: Write) -> None:
         self._streams = streams
         self._watch = watch
         self._bell = bell
@@ -137,7 +149,7 @@ class Telling:
         self._written_at = time.monotonic()
 
     async def begin(self) -> None:
-        await self._send(b": welcome\n\n")
+        await self._send(WELCOME)
         await self._look()
 
     async def step(self) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from celery import Celery
+from celery import Celery, signals
 from celery.schedules import schedule
 from kombu import Connection, Queue
 from kombu.transport import redis
@@ -46,6 +46,11 @@ def celery_app(broker_url: str) -> Celery:
     app.amqp.Connection = SoonBack
     app.conf.update(_TASKS | _WORKERS | _BROKER | _BEAT)
     return app
+
+
+@signals.setup_logging.connect
+def _leave_logs_alone(**_: Any) -> None:
+    """Celery sets logging up by itself, unless somebody answers this."""
 
 
 def _now() -> datetime:

@@ -1,15 +1,18 @@
 """Beat and Flower: they speak to the broker only, so neither loads what a database needs."""
 
 import logging
+from dataclasses import replace
 
 from orchestrator.broker.celery_app import celery_app
 from orchestrator.config import Settings
+from orchestrator.telling import telling
 
 
-def beat(settings: Settings, *, log_level: str = "INFO") -> int:
+def beat(settings: Settings) -> int:
     """Sends the sweep every second. Any number of beats is harmless."""
-    logging.getLogger("celery.beat").setLevel(logging.WARNING)
-    celery_app(settings.broker_url).Beat(loglevel=log_level, max_interval=1).run()
+    with telling("beat", replace(settings, traces=False)):
+        logging.getLogger("celery.beat").setLevel(logging.WARNING)
+        celery_app(settings.broker_url).Beat(max_interval=1, quiet=True).run()
     return 0
 
 

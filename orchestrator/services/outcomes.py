@@ -1,11 +1,12 @@
 """Outcomes become states. Used by settle (one window) and hello (whatever was never settled)."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from orchestrator import counts
 from orchestrator.broker.permits import Run
 from orchestrator.domain.outcome import EVENT, Fate, fate, on_lost_of
 from orchestrator.domain.transitions import BATCH_ENDS, BatchEvent, JobEvent
@@ -76,10 +77,23 @@ def record(
         )
         current.append(Judged(job, outcome, verdict))
     _apply(core, tx, device, touched, current)
+    _tell_counts(tx, device, current, late)
     if late:
         _keep_evidence(core, tx, device, late)
     returned = any(one.fate in (Fate.AGAIN, Fate.LOST) for one in current)
     return Recorded(touched, returned)
+
+
+def _tell_counts(
+    tx: Transaction, device: DeviceRow, judged: Sequence[Judged], late: Sequence[AnyOutcome]
+) -> None:
+    known = counts.Settled(
+        counts.kind(device.type, device.transport),
+        Counter(one.fate.value for one in judged),
+        len(late),
+        sum(isinstance(one.outcome, Skipped) and one.outcome.gone for one in judged),
+    )
+    tx.after_commit(lambda: counts.settled(known, Fate))
 
 
 def _retake(core: Core, outcomes: Sequence[AnyOutcome]) -> set[Run]:
@@ -147,8 +161,23 @@ def _start(
     """Its first job began: nobody may have told so before, when jobs are short."""
     for batch in {one.job.batch_id for one in judged if _has_ended(one)}:
         if touched[batch].status == BatchStatus.ADMITTED:
-            core.moves.move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
+            ended = (one.outcome for one in judged if one.job.batch_id == batch)
+            ran = [each.began_at for each in ended if isinstance(each, Done | Failed | Canceled)]
+            start_batch(core, tx, device, touched[batch], min(ran, default=None))
             touched[batch] = touched[batch]._replace(status=BatchStatus.RUNNING)
+
+
+def start_batch(
+    core: Core, tx: Transaction, device: DeviceRow, batch: BatchRow, began_at: float | None
+) -> None:
+    """`began_at`: when its first job did, in seconds since the epoch by the device's clock."""
+    moved = core.moves.move_batch(tx, batch.id, BatchEvent.STARTED, device=device.id)
+    if moved is None or began_at is None or batch.admitted_at is None:
+        return
+    # Clocks may differ by a hair.
+    took = max(0.0, began_at - batch.admitted_at.timestamp())
+    label = counts.kind(device.type, device.transport)
+    tx.after_commit(lambda: counts.handover.labels(label).observe(took))
 
 
 def _has_ended(one: Judged) -> bool:

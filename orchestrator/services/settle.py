@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Mapping
 
-from orchestrator.domain.transitions import BatchEvent
 from orchestrator.domain.window import next_size
 from orchestrator.errors import Unavailable
 from orchestrator.services.advance import take_step
 from orchestrator.services.announce import announce_all
 from orchestrator.services.core import Core
-from orchestrator.services.outcomes import record
+from orchestrator.services.outcomes import record, start_batch
 from orchestrator.services.recall import recall
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
@@ -88,7 +87,7 @@ def began(core: Core, message: Began) -> None:
             return
         touched = core.batches.lock_concerned(tx, device.id, device.seat, [message.job])
         if core.moves.start_job(tx, device.id, message.job, message.run, message.began_at):
-            for batch in touched:
-                if batch == device.seat:
-                    core.moves.move_batch(tx, batch, BatchEvent.STARTED, device=device.id)
+            seated = touched.get(device.seat) if device.seat else None
+            if seated is not None:
+                start_batch(core, tx, device, seated, message.began_at)
         announce_all(core, tx, touched.values())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
+from orchestrator import counts
 from orchestrator.domain.outcome import on_lost_of
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.services.advance import advance_all, requeue, take_step
@@ -39,6 +40,8 @@ def listen(core: Core, rows: Sequence[Watched]) -> None:
             _meet(core, row.id, beat)
         elif beat is not None:
             _look_after(core, row, beat)
+    counts.findings.labels("unheard").inc(len(silent.unheard))
+    counts.findings.labels("gone").inc(len(silent.gone))
     for device in silent.unheard:
         go_offline(core, device)
     for device in silent.gone:
@@ -85,6 +88,7 @@ def _look_after(core: Core, row: Watched, beat: Beat) -> None:
         if idle and stale:
             logger.info("%d windows of %s are recalled", len(flying), device.name)
             recall(core, tx, device, flying)
+            tx.after_commit(lambda: counts.findings.labels("unheld").inc(len(flying)))
             take_step(core, tx, device)
         elif beat.window is not None and any(window < beat.window for window in stale):
             core.permits.have_greet(device.name)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
+from orchestrator import counts
 from orchestrator.domain.idle import is_idle
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.errors import Unavailable
@@ -29,18 +30,19 @@ def sweep(core: Core) -> None:
         logger.warning("sweep: %s", error)
         return
     _try(listen, core, rows)
-    parts: list[tuple[Callable[[Core, Any], object], Sequence[Any]]] = [
-        (_time_out_idle, due.idle),
-        (_stop_overrun, due.overrun),
-        (requeue, due.preempted),
-        (resume_batch, due.resumable),
-        (reseat, due.unseated),
-        (advance, due.stuck),
-        (preempt, due.outranked),
-        (_interrupt, due.unheeded),
-        (extend, due.overheld),
+    parts: list[tuple[str, Callable[[Core, Any], object], Sequence[Any]]] = [
+        ("idle", _time_out_idle, due.idle),
+        ("overrun", _stop_overrun, due.overrun),
+        ("preempted", requeue, due.preempted),
+        ("resumable", resume_batch, due.resumable),
+        ("unseated", reseat, due.unseated),
+        ("stuck", advance, due.stuck),
+        ("outranked", preempt, due.outranked),
+        ("unheeded", _interrupt, due.unheeded),
+        ("overheld", extend, due.overheld),
     ]
-    for part, things in parts:
+    for kind, part, things in parts:
+        counts.findings.labels(kind).inc(len(things))
         for thing in things:
             _try(part, core, thing)
 
@@ -51,6 +53,7 @@ def _try(part: Callable[..., object], *args: object) -> None:
     except Unavailable as error:
         logger.warning("sweep: %s: %s", part.__name__, error)
     except Exception:
+        counts.failures.labels(part.__name__.lstrip("_")).inc()
         logger.exception("sweep: %s failed", part.__name__)
 
 

@@ -39,25 +39,33 @@ _LINE: Final = threading.BoundedSemaphore(8)
 def log_in(core: Core, username: str, password: str, address: str, at: datetime) -> str | None:
     """The token; None where the name or the password is wrong, without saying which. Raises
     TooOften for a name, or an address, that was wrong too often."""
-    _check_patience(core, username, address)
+    user = opened(core, username, password, address)
+    if user is None:
+        return None
+    claims = {
+        "iss": ISSUER,
+        "sub": str(user),
+        "iat": at,
+        "exp": at + timedelta(seconds=TOKEN_TTL_S),
+    }
+    return jwt.encode(claims, core.signing_secret, algorithm=_ALGORITHM)
+
+
+def opened(core: Core, username: str, password: str, address: str) -> UUID | None:
+    """The user whose name and password these are; otherwise as `log_in`."""
+    check_patience(core, username, address)
     with reading(core.engine) as connection:
         known = members.password_of(connection, username)
     if not _LINE.acquire(blocking=False):
         raise Unavailable("too many are logging in; try again in a few seconds")
     try:
-        opened = opens(known[1] if known else nobodys(), password)
+        right = opens(known[1] if known else nobodys(), password)
     finally:
         _LINE.release()
-    if known is None or not opened:
-        _remember(core, username, address)
+    if known is None or not right:
+        remember_wrong(core, username, address)
         return None
-    claims = {
-        "iss": ISSUER,
-        "sub": str(known[0]),
-        "iat": at,
-        "exp": at + timedelta(seconds=TOKEN_TTL_S),
-    }
-    return jwt.encode(claims, core.signing_secret, algorithm=_ALGORITHM)
+    return known[0]
 
 
 def _tries(username: str, address: str) -> tuple[tuple[Rate, str], ...]:
@@ -67,7 +75,7 @@ def _tries(username: str, address: str) -> tuple[tuple[Rate, str], ...]:
     return (BOTH, f"{name}@{address}"), (ADDRESS, address), (NAME, name)
 
 
-def _check_patience(core: Core, username: str, address: str) -> None:
+def check_patience(core: Core, username: str, address: str) -> None:
     with _without_redis():
         for rate, who in _tries(username, address):
             standing = core.rates.look(rate, who)
@@ -78,7 +86,7 @@ def _check_patience(core: Core, username: str, address: str) -> None:
                 )
 
 
-def _remember(core: Core, username: str, address: str) -> None:
+def remember_wrong(core: Core, username: str, address: str) -> None:
     with _without_redis():
         for rate, who in _tries(username, address):
             core.rates.take(rate, who)

@@ -52,13 +52,13 @@ def devices_online(connection: Reader) -> int:
 
 
 def _device(row: Row[Any]) -> Device:
-    return Device.model_validate({**row._mapping, "status": _status(row)})
+    return Device.model_validate({**row._mapping, "status": status_of(row.service, row.online)})
 
 
-def _status(row: Row[Any]) -> DeviceStatus:
+def status_of(service: str, online: bool) -> DeviceStatus:
     """What an operator decided is worth more to a reader than that the worker is silent."""
-    if row.service == "paused":
+    if service == "paused":
         return DeviceStatus.PAUSED
-    if not row.online:
+    if not online:
         return DeviceStatus.OFFLINE
-    return DeviceStatus.DRAINING if row.service == "draining" else DeviceStatus.ONLINE
+    return DeviceStatus.DRAINING if service == "draining" else DeviceStatus.ONLINE

@@ -28,18 +28,19 @@ class Told:
     item: str
 
 
+_COMPLETE: Final = "e.xid < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
 _SELECT: Final = f"""
     SELECT e.xid || '-' || e.id AS cursor, e.kind, CAST(json_build_object(
         'id', e.xid || '-' || e.id, 'kind', e.kind, 'batch_id', e.batch_id, 'job_id', e.job_id,
         'device', d.name, 'status', e.status, 'at', {moment("e.at")}, 'detail', e.detail
-    ) AS text) AS item
+    ) AS text) AS item, {_COMPLETE} AS complete
     FROM event e LEFT JOIN device d ON d.id = e.device_id
     WHERE e.project_id = :project AND (e.xid, e.id) > (:xid, :id)
-        AND e.xid < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)
 """
 _ORDER: Final = "ORDER BY e.xid, e.id LIMIT :limit"
-_OF_PROJECT: Final = text(f"{_SELECT} {_ORDER}")
-_OF_BATCH: Final = text(f"{_SELECT} AND e.batch_id = :batch {_ORDER}")
+_OF_PROJECT: Final = text(f"{_SELECT} AND {_COMPLETE} {_ORDER}")
+_OF_BATCH: Final = text(f"{_SELECT} AND {_COMPLETE} AND e.batch_id = :batch {_ORDER}")
+_NEWS: Final = text(f"{_SELECT} {_ORDER}")
 _NOW: Final = text("SELECT pg_snapshot_xmin(pg_current_snapshot()) || '-0'")
 
 
@@ -57,6 +58,18 @@ def list_events(
     if batch is None:
         return _told(connection.execute(_OF_PROJECT, given).all())
     return _told(connection.execute(_OF_BATCH, {**given, "batch": batch}).all())
+
+
+def list_news(
+    connection: Reader, project: UUID, after: str, limit: int
+) -> tuple[list[Told], list[Told]]:
+    """What `list_events` tells, and what is committed but not told yet because of a transaction
+    that is open: for whoever only wants to know at once that something changed."""
+    xid, number = _place(after)
+    given = {"project": project, "xid": xid, "id": number, "limit": limit}
+    rows = connection.execute(_NEWS, given).all()
+    complete = [row for row in rows if row.complete]
+    return _told(complete), _told(rows[len(complete) :])
 
 
 def now_cursor(connection: Reader) -> str:

@@ -116,6 +116,8 @@ batch = Table(
     # Credits are held for its jobs.
     column(Boolean, "billed", "false"),
     Column("key_id", Uuid),
+    # The W3C traceparent of its submit.
+    Column("trace", Text),
     column(Integer, "jobs_total", "0"),
     column(Integer, "jobs_left", "0"),
     column(Integer, "jobs_done", "0"),

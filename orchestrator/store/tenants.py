@@ -4,6 +4,7 @@ from sqlalchemy import (
     ARRAY,
     CheckConstraint,
     Column,
+    DateTime,
     ForeignKey,
     Integer,
     LargeBinary,
@@ -75,4 +76,16 @@ certificate_key = Table(
     Column("private", LargeBinary, nullable=False),
     moment("created_at", required=True),
     CheckConstraint("id = 1", name="one_row"),
+)
+
+portal_session = Table(
+    "portal_session",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("project_id", Uuid, ForeignKey("project.id"), nullable=False),
+    Column("user_id", Uuid, ForeignKey("user.id")),
+    Column("key_id", Uuid, ForeignKey("api_key.id", ondelete="CASCADE")),
+    moment("created_at", required=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False, index=True),
+    CheckConstraint("user_id IS NOT NULL OR key_id IS NOT NULL", name="holder"),
 )

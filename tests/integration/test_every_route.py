@@ -47,6 +47,7 @@ NONE_MADE: Final = (
 # For everybody, or for those who show who they are in another way.
 OPEN: Final = (
     "/health/",
+    "/assets/",
     "/oauth/token",
     "/api/v1/controllers/",
     f"{DOOR}/v1/devices",

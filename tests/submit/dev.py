@@ -1,10 +1,10 @@
-"""`holdfast dev` with two machines for chemistry, as a user starts it."""
+"""`holdfast dev`, as a user starts it; without other words, with two machines for chemistry."""
 
 import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,7 @@ from orchestrator.embedded.process import ended_within, kill_group, spawn
 from tests.waiting import until
 
 HOLDFAST = Path(sys.executable).with_name("holdfast")
-WORDS = (
-    *("dev", "--port", "0", "--no-flower"),
-    *("--device", "chem-a:managed:xtb", "--device", "chem-b:managed:xtb"),
-)
+WORDS = ("--device", "chem-a:managed:xtb", "--device", "chem-b:managed:xtb")
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,9 @@ class Dev:
     """The ready file."""
 
     base_url: str
+    project_id: str
+    username: str
+    password: str
     api_key: str
     database_url: str
 
@@ -37,12 +37,15 @@ class Dev:
 
 
 @contextmanager
-def running_dev(folder: Path, **settings: str) -> Iterator[Dev]:
+def running_dev(folder: Path, *, words: Sequence[str] = WORDS, **settings: str) -> Iterator[Dev]:
     ready, log = folder / "ready.json", folder / "dev.log"
     env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")}
     kept: list[str | Path] = ["--data-dir", folder / "data", "--ready-file", ready]
     stack = spawn(
-        [HOLDFAST, *WORDS, *kept], log=log, death_signal=signal.SIGTERM, env={**env, **settings}
+        [HOLDFAST, "dev", "--port", "0", "--no-flower", *words, *kept],
+        log=log,
+        death_signal=signal.SIGTERM,
+        env={**env, **settings},
     )
     try:
         until(lambda: ready.exists() or stack.poll() is not None, 90)

@@ -1,0 +1,52 @@
+"""The portal as it is put into the application."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from orchestrator.api import problems
+from orchestrator.api.envelope import Faults
+from orchestrator.api.portal import sign_in
+from orchestrator.api.portal.route import problem_page
+from orchestrator.api.portal.view import sealed
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (sign_in.router,)
+APIS: Final = ("/v1", "/api", "/core-fast", "/account", "/oauth", "/health", "/metrics")
+
+
+def install(app: FastAPI) -> None:
+    """What a browser asks for and nobody has is a page, too."""
+
+    async def missing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        wants_page = "text/html" in request.headers.get("accept", "")
+        if not wants_page or request.url.path.startswith(APIS):
+            return await problems.of_router(request, error)
+        detail = problems.WORDS.get(error.status_code, str(error.detail))
+        return sealed(problem_page(request, error.status_code, detail))
+
+    app.add_exception_handler(HTTPException, missing)
+
+
+def _plain(status: int, title: str, detail: str) -> Response:
+    text = f"<!doctype html><html lang=en><title>{title}</title><h1>{title}</h1><p>{detail}</p>"
+    return sealed(Response(text, status_code=status, media_type="text/html"))
+
+
+FAULTS: Final = Faults(
+    lambda: _plain(500, "Something broke on our side", "The log knows this request's id."),
+    lambda: _plain(503, "No answer in time", "Try again in a few seconds."),
+)
+DOORS: Final = (
+    "/login",
+    "/logout",
+    "/project",
+    "/batches",
+    "/jobs",
+    "/devices",
+    "/submit",
+    "/keys",
+    "/members",
+)
