@@ -14,7 +14,7 @@ SOURCES := orchestrator workers schemas client/holdfast tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test check sim chaos nightly bench up lock clean
+.PHONY: help env demo test check sim chaos nightly bench pictures up lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ nightly: env ## twenty seeds of them, from SEED=1 on
 
 bench: env ## the benchmark table
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+pictures: env ## the portal's pages as pictures in docs/images, of a stack at work
+	@$(BIN)/python -m tests.portal.pictures
 
 up: env ## the stack on this machine until Ctrl-C
 	@$(BIN)/holdfast dev $(ARGS)

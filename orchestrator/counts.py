@@ -35,7 +35,7 @@ _DOORS: Final = {
 }
 _NOWHERE: Final = "unmatched"
 
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY: Final = CollectorRegistry()
 
 http: Final = Histogram(
@@ -181,9 +181,16 @@ def exposed(shared: Path | None, readings: Readings) -> bytes:
     return generate_latest(_counted(shared)) + generate_latest(_Read(readings))
 
 
+class NotServed(Exception):
+    """The text says where, and why not."""
+
+
 def serve(host: str, port: int, shared: Path | None) -> None:
-    """Answers Prometheus from a thread of its own until the process ends. Raises `OSError`."""
-    server, _ = start_http_server(port, host, _counted(shared))
+    """Answers Prometheus from a thread of its own until the process ends. Raises `NotServed`."""
+    try:
+        server, _ = start_http_server(port, host, _counted(shared))
+    except OSError as error:
+        raise NotServed(f"HOLDFAST_METRICS: {host}:{port} cannot be served: {error}") from error
     # Nobody may keep a thread by saying nothing.
     server.RequestHandlerClass.timeout = _UNREAD_S  # type: ignore[attr-defined]
 

@@ -12,9 +12,7 @@ def telling(process: str, settings: Settings) -> Generator[None]:
     """For as long as the process serves. What is left of its traces is sent at the end."""
     secrets = logs.passwords(settings.database_url, settings.broker_url)
     secrets += filter(None, (settings.s3.secret_key,))
-    logs.configure(
-        process, format=settings.log_format, level=settings.log_level, secrets=secrets
-    )
+    logs.configure(process, format=settings.log_format, level=settings.log_level, secrets=secrets)
     if settings.traces:
         trace.start(f"holdfast-{process}")
     try:

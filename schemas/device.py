@@ -7,11 +7,15 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, Field
 
 from schemas.job import Body
-from schemas.words import DeviceStatus, KeyKind, Scope
+from schemas.words import DeviceStatus, DrainWhen, KeyKind, Scope
 
 
 class PauseIn(Body):
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class DrainIn(PauseIn):
+    when: DrainWhen = DrainWhen.AFTER_BATCH
 
 
 class Device(BaseModel):

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 from urllib.parse import unquote, urlsplit
 
 from schemas import trace
@@ -33,7 +33,7 @@ _PATTERNS: Final = (
     (r"\beyJ[\w-]{8,}\.[\w.-]+", _MASK),
     (
         r"""(?i)((?:password|passwd|secret|token|signature|credential|permit|api[_-]?key"""
-        r"""|access[_-]?key|authorization|cookie)\w*(?:=|["']\s*[:=]\s*)["']?)[^\s"'&,;)}\]\\]+""",
+        r"""|access[_-]?key|authorization|cookie|csrf|holdfast_session)\w*(?:=|["']\s*[:=]\s*)["']?)[^\s"'&,;)}\]\\]+""",
         rf"\1{_MASK}",
     ),
 )
@@ -64,6 +64,11 @@ def note(**what: Any) -> None:
         known.update(what)
 
 
+def known() -> dict[str, Any]:
+    """What lines from here are about: for whoever goes on with the work elsewhere."""
+    return {name: value for name, value in _about.get(_NOTHING).items() if value is not None}
+
+
 def configure(
     process: str, *, format: str = "text", level: str = "INFO", secrets: Iterable[str] = ()
 ) -> None:
@@ -75,6 +80,8 @@ def configure(
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(True)
     logger = logging.getLogger(process)
+    if format == "json":
+        sys.stdout = sys.__stdout__ = cast(Any, _Printed(logger))  # type: ignore[misc]
 
     def uncaught(kind: type[BaseException], error: BaseException, frames: Any) -> None:
         if issubclass(kind, Exception):
@@ -104,6 +111,24 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
+class _Printed:
+    """What somebody prints becomes lines like all others. It is no file: Celery, which writes
+    its last words past everybody, looks for one and then keeps them to itself."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(str.strip, lines):
+            self._logger.info("%s", line)
+        return len(text)
+
+    def flush(self) -> None:
+        """A line is a line when it has ended."""
+
+
 class _Lines(logging.Formatter):
     def __init__(self, process: str, secrets: tuple[str, ...]) -> None:
         super().__init__()
@@ -117,7 +142,7 @@ class _Lines(logging.Formatter):
             # Logging's own complaint would go around us, with all that was to be said.
             return masked(f"{record.msg!r}, with values that do not fit", self._secrets)
 
-    def known(self, record: logging.LogRecord) -> dict[str, str | int]:
+    def named(self, record: logging.LogRecord) -> dict[str, str | int]:
         error = record.exc_info[1] if record.exc_info else None
         carried = getattr(error, "holdfast_about", _NOTHING)
         found = {**_about.get(_NOTHING), **carried}
@@ -138,9 +163,9 @@ class TextLines(_Lines):
     """`time level logger message project=... batch=...`, then the error if there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        known = self.known(record)
-        names = sorted(known, key=lambda name: (*ALWAYS, name).index(name))
-        what = "".join(f" {name}={known[name]}" for name in names)
+        named = self.named(record)
+        names = sorted(named, key=lambda name: (*ALWAYS, name).index(name))
+        what = "".join(f" {name}={named[name]}" for name in names)
         # A line that begins at the margin is ours: nobody's name of a batch can feign one.
         said = self.said(record).replace("\r", "").replace("\n", "\n  ")
         line = f"{self.formatTime(record)} {record.levelname} {record.name} {said}{what}"
@@ -159,7 +184,7 @@ class JsonLines(_Lines):
             "logger": record.name,
             "event": self.said(record),
             **dict.fromkeys(ALWAYS),
-            **self.known(record),
+            **self.named(record),
         }
         if error := self.error(record):
             line["error"] = error

@@ -13,6 +13,8 @@ SETTLE: Final = "holdfast.settle"
 BEGAN: Final = "holdfast.began"
 HELLO: Final = "holdfast.hello"
 SWEEP: Final = "holdfast.sweep"
+PROJECT: Final = "holdfast-project"
+"""The header of EXECUTE that names the project, for the log of the worker."""
 
 BEAT_TTL_MS: Final = 4000
 """How long a heartbeat can be read. Its worker writes it once a second."""
@@ -22,6 +24,12 @@ INLINE_LIMIT: Final = 256 * 1024
 
 def device_queue(device: str) -> str:
     return f"device.{device}"
+
+
+def window_task(window: int) -> str:
+    """The id of the Celery task that carries a window, by which Flower finds it. The same each
+    time that the window is sent: one that comes again is the same to whoever looks at it."""
+    return f"window-{window}"
 
 
 def permit_key(job: str, run: int) -> str:

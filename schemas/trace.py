@@ -74,17 +74,28 @@ def stop() -> None:
         last.join(FLUSH_S)
 
 
-def span(name: str, parent: str | None = None, /, **about: Any) -> AbstractContextManager[None]:
+def is_on() -> bool:
+    return _tracer is not None
+
+
+def span(
+    name: str, parent: str | None = None, since_ns: int | None = None, /, **about: Any
+) -> AbstractContextManager[None]:
     """What is done inside, as a span: of `parent`, a traceparent, or else of the span around it.
-    `about` become attributes `holdfast.*`; an error is told by its type alone."""
+    It began at `since_ns` of the epoch. `about` become attributes `holdfast.*`; an error is told
+    by its type alone."""
     if _tracer is None:
         return _OFF
-    return _span(_tracer, name, parent, about)
+    return _span(_tracer, name, parent, since_ns, about)
 
 
 @contextmanager
 def _span(
-    tracer: "Tracer", name: str, parent: str | None, about: Mapping[str, Any]
+    tracer: "Tracer",
+    name: str,
+    parent: str | None,
+    since_ns: int | None,
+    about: Mapping[str, Any],
 ) -> Generator[None]:
     from opentelemetry.trace import StatusCode
 
@@ -92,6 +103,7 @@ def _span(
         name,
         None if parent is None else _read(parent),
         attributes=_attributes(about),
+        start_time=since_ns,
         record_exception=False,
         set_status_on_exception=False,
     ) as opened:

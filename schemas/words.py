@@ -33,6 +33,15 @@ class DeviceStatus(StrEnum):
     OFFLINE = "OFFLINE"
 
 
+class DrainWhen(StrEnum):
+    """When a device goes out of service. AFTER_JOB: its batch waits from the next job on.
+    AFTER_BATCH: it ends the batch that it has. NOW: what runs is stopped, and runs again later."""
+
+    AFTER_JOB = "after_job"
+    AFTER_BATCH = "after_batch"
+    NOW = "now"
+
+
 class OnLost(StrEnum):
     """What becomes of a job whose device fell silent while it ran."""
 

@@ -20,8 +20,8 @@ from orchestrator.embedded.process import output_of
 
 ROOT: Final = Path(__file__).parents[1]
 TOOLS: Final = ROOT / ".tools"
-NODE: Final = ROOT / "tests" / "portal"
-"""Where `package.json` and its lock are."""
+NPM: Final = ROOT / "tests" / "portal"
+"""Where `package.json` and its lock are; what they name is put into `.tools`."""
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 COMMAND_S: Final = 600.0
 TAIL: Final = 4000
@@ -50,7 +50,7 @@ def npm_package(name: str) -> Path:
     """The folder of a package of tests/portal/package-lock.json, in that version."""
     folder = _tried(_node_modules) / name
     if not folder.is_dir():
-        raise NotInstalled(f"{name} is not in {NODE / 'package-lock.json'}")
+        raise NotInstalled(f"{name} is not in {NPM / 'package-lock.json'}")
     return folder
 
 
@@ -93,12 +93,16 @@ def _inter() -> Path:
 
 
 def _node_modules() -> Path:
-    folder = NODE / "node_modules"
-    if _locked(folder / ".package-lock.json") != _locked(NODE / "package-lock.json"):
+    folder = TOOLS / "npm"
+    installed = folder / "node_modules"
+    if _locked(installed / ".package-lock.json") != _locked(NPM / "package-lock.json"):
         npm = _which("npm") or _from_debian("npm")
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(NPM / name, folder)
         words = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-progress")
-        _run(npm, "ci", "--prefix", NODE, *words)
-    return folder
+        _run(npm, "ci", "--prefix", folder, *words)
+    return installed
 
 
 def _locked(lock: Path) -> dict[str, str] | None:

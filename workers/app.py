@@ -1,7 +1,8 @@
 """The Celery side of a worker: settings, the one task, and what its signals mean."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from celery import Celery, bootsteps, signals
@@ -13,8 +14,8 @@ from kombu.entity import Exchange, Queue
 from kombu.transport import redis
 from pydantic import ValidationError
 
-from schemas import failpoint
-from schemas.task import CONTROL_QUEUE, EXECUTE, Window, device_queue
+from schemas import failpoint, logs, trace
+from schemas.task import CONTROL_QUEUE, EXECUTE, PROJECT, Settle, Window, device_queue
 from workers.announce import Announcer
 from workers.execute import Execution
 
@@ -64,9 +65,11 @@ class SoonBack(Connection):
         return Outlived if found is redis.Transport else found
 
 
-@signals.setup_logging.connect
 def _leave_logs_alone(**_: Any) -> None:
     """Celery sets logging up by itself, unless somebody answers this."""
+
+
+signals.setup_logging.connect(_leave_logs_alone)
 
 
 def make_app(broker_url: str, device: str) -> Celery:
@@ -124,17 +127,33 @@ class CalmEvents(bootsteps.StartStopStep):  # type: ignore[misc]
             self._timer.cancel()
 
 
-def serve_execute(app: Celery, execution: Execution) -> None:
+def serve_execute(app: Celery, run: Callable[[Window], Settle]) -> None:
     """Registers the task; what it returns is what the chain hands to settle."""
 
-    @app.task(name=EXECUTE, ignore_result=True, resultrepr_maxsize=120)
-    def execute(window: dict[str, Any]) -> dict[str, Any]:
+    @app.task(name=EXECUTE, ignore_result=True, resultrepr_maxsize=120, bind=True)
+    def execute(task: Any, window: dict[str, Any]) -> dict[str, Any]:
         try:
             parsed = Window.model_validate(window)
         except ValidationError as error:
             logger.exception("a window that this version does not understand; nothing begins")
             raise Ignore from error
-        return execution.execute(parsed).model_dump(mode="json")
+        with _told(task.request, parsed):
+            return run(parsed).model_dump(mode="json")
+
+
+@contextmanager
+def _told(request: Any, window: Window) -> Generator[None]:
+    """What is done inside is about this window, in the log and in the trace; the chain's next link
+    carries the trace on."""
+    headers = request.headers or {}
+    known = {"batch": window.batch, "device": window.device, "window": window.window}
+    with (
+        logs.about(project=headers.get(PROJECT), **known),
+        trace.span("execute", headers.get(trace.HEADER, trace.NEW), **known, jobs=len(window.jobs)),
+    ):
+        if request.chain and (traced := trace.here()) is not None:
+            request.chain[-1]["options"]["headers"] = {trace.HEADER: traced}
+        yield
 
 
 def watch_execute(execution: Execution, announcer: Announcer) -> list[Any]:

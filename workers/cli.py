@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from celery import Celery, signals
 
-from schemas.task import Hello, device_queue
+from schemas import logs, trace
+from schemas.task import Hello, Settle, Window, device_queue
 from workers.announce import Announcer
 from workers.app import POOL, make_app, only_while, publish, serve_execute, watch_execute
 from workers.config import BadSettings, Settings
@@ -28,6 +29,7 @@ from workers.executors.leftovers import kill_leftovers
 from workers.executors.options import BadOptions
 from workers.executors.process import ChildOptions
 from workers.journal import Journal, JournalError, JournalInUse
+from workers.metrics import Figures, NotServed
 from workers.permits import Permits
 from workers.results import ObjectStore, Packer
 from workers.session import SessionLock
@@ -50,20 +52,28 @@ def run_worker(
     except (BadSettings, BadOptions, registry.UnknownExecutor) as error:
         print(f"holdfast worker: {error}", file=sys.stderr)
         return BAD_USAGE
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    _tell(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:
         with _journal(settings.journal_dir, device) as journal:
             child = _child_options(settings, executor, chosen, journal.id)
             return DeviceWorker(settings, journal, device, type, child).serve()
-    except JournalError as error:
+    except (JournalError, NotServed) as error:
         print(f"holdfast worker: {error}", file=sys.stderr)
         return BAD_USAGE
     except SystemExit as left:
         return int(left.code or 0)
+    finally:
+        trace.stop()
+
+
+def _tell(settings: Settings) -> None:
+    secrets = logs.passwords(settings.broker_url)
+    secrets += filter(None, (settings.s3.secret_key,))
+    logs.configure("worker", format=settings.log_format, level=settings.log_level, secrets=secrets)
+    if settings.traces:
+        trace.start("holdfast-worker")
 
 
 class DeviceWorker:
@@ -106,6 +116,19 @@ class DeviceWorker:
             wall_s=settings.job_wall_s,
             holding=holding,
         )
+        self._figures = self._served_figures(settings)
+
+    def _served_figures(self, settings: Settings) -> Figures | None:
+        if settings.metrics is None:
+            return None
+        made = Figures(
+            self._device,
+            self._type,
+            journal=self._journal.folder,
+            held=lambda: self._session.current() is not None,
+        )
+        made.serve(*settings.metrics)
+        return made
 
     def serve(self) -> int:
         kill_leftovers(self._journal.id)
@@ -127,7 +150,7 @@ class DeviceWorker:
             self._shipper.stop()
 
     def _consume(self, app: Celery) -> int:
-        serve_execute(app, self._execution)
+        serve_execute(app, self._counted(self._execution.execute))
         receivers = watch_execute(self._execution, self._announcer)
         only_while(app, lambda: self._session.current() is not None)
         signals.worker_shutting_down.connect(self._shutting_down)
@@ -139,12 +162,14 @@ class DeviceWorker:
             without_gossip=True,
             without_mingle=True,
             heartbeat_interval=10,
-            loglevel=self._settings.log_level,
             quiet=True,
         )
         worker.start()
         del receivers
         return int(worker.exitcode or 0)
+
+    def _counted(self, run: Callable[[Window], Settle]) -> Callable[[Window], Settle]:
+        return run if self._figures is None else self._figures.counting(run)
 
     def _taken(self) -> None:
         self._active.set()
@@ -213,6 +238,7 @@ def _child_options(
         kill_grace_s=settings.kill_grace_s,
         start_s=settings.child_start_s,
         log_level=settings.log_level,
+        log_format=settings.log_format,
     )
 
 

@@ -23,7 +23,8 @@ class BadSettings(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Seconds and bytes. `job_wall_s` and `child_max_rss_mb` are None when unlimited."""
+    """Seconds and bytes. `job_wall_s` and `child_max_rss_mb` are None when unlimited. `metrics`:
+    the host and port where Prometheus is answered."""
 
     broker_url: str
     store_url: str
@@ -39,6 +40,7 @@ class Settings:
     store_retry_s: float
     log_level: str
     log_format: str
+    metrics: tuple[str, int] | None
     traces: bool
 
     @classmethod
@@ -66,6 +68,7 @@ class Settings:
             max_result_bytes=int(reader.number("HOLDFAST_MAX_RESULT_BYTES", 64 * 2**20, least=1)),
             store_retry_s=reader.number("HOLDFAST_STORE_RETRY_S", 60.0),
             log_level=reader.word("HOLDFAST_LOG_LEVEL", "INFO", logs.LEVELS),
+            metrics=reader.address("HOLDFAST_METRICS"),
             log_format=reader.word("HOLDFAST_LOG_FORMAT", "text", logs.FORMATS),
             traces=reader.traces(),
         )
@@ -107,6 +110,16 @@ class _Reader:
         except ValueError as error:
             self.problems.append(str(error))
             return False
+
+    def address(self, key: str) -> tuple[str, int] | None:
+        text = self._env.get(key)
+        if not text:
+            return None
+        host, _, port = text.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            self.problems.append(f"{key} must look like 127.0.0.1:9102, got {text!r}")
+            return None
+        return host.removeprefix("[").removesuffix("]"), int(port)
 
     def word(self, key: str, default: str, words: tuple[str, ...]) -> str:
         """In any case of letters."""

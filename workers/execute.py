@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from schemas import failpoint
+from schemas import failpoint, logs, trace
 from schemas.task import (
     Began,
     Canceled,
@@ -26,6 +27,7 @@ from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
 from workers.journal import AlreadyBegan, Journal, JournalError
 from workers.permits import PermitsUnreachable
 from workers.results import ResultNotStored
+from workers.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -119,18 +121,11 @@ class Execution:
         self.packer.new_window()
         outcomes: list[Outcome] = []
         for task in window.jobs:
-            try:
-                outcomes.append(self._one(window, task, stuck=stuck))
-                stuck = stuck or not _is_over(outcomes[-1])
-            except PermitsUnreachable as error:
-                logger.warning("window %d: nothing more begins: %s", window.window, error)
-                outcomes.append(_skipped(task))
-                stuck = True
-            except _NotWritten as refused:
-                # Else a disk that has room again would let the next job overtake this one.
-                outcomes.append(self._not_begun(task, refused))
-                self.refused[task.job, task.run] = window.window
-                stuck = True
+            with _told(task):
+                outcomes.append(self._end_of(window, task, stuck=stuck))
+                trace.note(outcome=outcomes[-1].kind)
+                logger.debug("job %s run %d: %s", task.job, task.run, outcomes[-1].kind)
+            stuck = stuck or not _is_over(outcomes[-1])
         self.served = window.window if all(map(_is_over, outcomes)) else None
         failpoint.reach("worker.finished")
         return Settle(
@@ -140,6 +135,18 @@ class Execution:
             journal=self.journal.id,
             outcomes=outcomes,
         )
+
+    def _end_of(self, window: Window, task: JobTask, *, stuck: bool) -> Outcome:
+        """Whatever is not over lets nothing begin behind it."""
+        try:
+            return self._one(window, task, stuck=stuck)
+        except PermitsUnreachable as error:
+            logger.warning("window %d: nothing more begins: %s", window.window, error)
+            return _skipped(task)
+        except _NotWritten as refused:
+            # Else a disk that has room again would let the next job overtake this one.
+            self.refused[task.job, task.run] = window.window
+            return self._not_begun(task, refused)
 
     def _one(self, window: Window, task: JobTask, *, stuck: bool) -> Outcome:
         try:
@@ -187,7 +194,7 @@ class Execution:
             at=began_at,
         )
         failpoint.reach("worker.began")
-        watch = _Watch(self, window, task, began_at)
+        watch = Watch(self, window, task, began_at)
         job, run, payload = task.job, task.run, task.payload
         work = Work(batch=window.batch, shared=window.shared, job=job, run=run, payload=payload)
         try:
@@ -203,7 +210,7 @@ class Execution:
         self.journal.finished(outcome, at=self.clock(), mono=ending.ended)
         return outcome
 
-    def _outcome(self, ending: Ending, watch: "_Watch") -> Done | Failed | Canceled | Lost:
+    def _outcome(self, ending: Ending, watch: Watch) -> Done | Failed | Canceled | Lost:
         task, began_at = watch.task, watch.began_at
         if isinstance(ending, Returned):
             try:
@@ -226,68 +233,14 @@ class Execution:
         return watch.failed(ending.reason, self.clock())
 
 
-class _Watch:
-    """Looks at a running job every 200 ms, and remembers why it had to stop."""
-
-    def __init__(
-        self, execution: Execution, window: Window, task: JobTask, began_at: float
-    ) -> None:
-        self.task = task
-        self.began_at = began_at
-        self._on = execution
-        self._window = window
-        self._wall_s = min(filter(None, (task.wall_s, execution.wall_s)), default=None)
-        self._started = time.monotonic()
-        self._told = False
-        self._why: Callable[[float], Failed | Canceled | Lost] = self._lost
-
-    def tick(self) -> bool:
-        if not self._told:
-            self._told = True
-            self._tell()
-        if self._on.shift.now.is_set() or not self._on.shift.is_ours(self._window.session):
-            self._why = self._lost
-            return True
-        if self._wall_s is not None and time.monotonic() - self._started >= self._wall_s:
-            self._why = self._overran
-            return True
-        if self._on.permits.interrupted(self.task.job, self.task.run):
-            self._why = self._canceled
-            return True
-        return False
-
-    def verdict(self, at: float) -> Failed | Canceled | Lost:
-        return self._why(at)
-
-    def failed(self, reason: str, at: float) -> Failed:
-        return Failed(
-            job=self.task.job,
-            run=self.task.run,
-            began_at=self.began_at,
-            ended_at=at,
-            reason=reason,
-        )
-
-    def _overran(self, at: float) -> Failed:
-        return self.failed(f"exceeded its wall limit of {self._wall_s:g} s", at)
-
-    def _canceled(self, at: float) -> Canceled:
-        return Canceled(job=self.task.job, run=self.task.run, began_at=self.began_at, ended_at=at)
-
-    def _lost(self, at: float) -> Lost:
-        return Lost(job=self.task.job, run=self.task.run, began_at=self.began_at)
-
-    def _tell(self) -> None:
-        self._on.tell(
-            Began(
-                device=self._on.device,
-                session=self._window.session,
-                window=self._window.window,
-                job=self.task.job,
-                run=self.task.run,
-                began_at=self.began_at,
-            )
-        )
+@contextmanager
+def _told(task: JobTask) -> Generator[None]:
+    """What is done inside is about this job, in the log and in the trace."""
+    with (
+        logs.about(job=task.job, run=task.run),
+        trace.span("job", job=task.job, run=task.run, ordinal=task.ordinal),
+    ):
+        yield
 
 
 def _is_over(outcome: Outcome) -> bool:

@@ -45,6 +45,7 @@ from holdfast.errors import (
     Unavailable,
     WaitTimeout,
 )
+from holdfast.estimate import Estimate
 from holdfast.job import Job
 from holdfast.members import Member
 from holdfast.records import (
@@ -77,6 +78,7 @@ __all__ = [
     "Delivery",
     "Device",
     "Endpoint",
+    "Estimate",
     "Event",
     "FieldError",
     "Forbidden",

@@ -8,6 +8,7 @@ from typing import Any, Final, Self, TypedDict, Unpack
 
 from holdfast.deadline import NEVER, Backoff, Deadline
 from holdfast.errors import Conflict
+from holdfast.estimate import Estimate
 from holdfast.job import Job, jobs_of, wait_for_jobs
 from holdfast.reading import fields_of, given, read
 from holdfast.records import BATCH_OVER, CancelVerdict, Event, JobResult, Value
@@ -185,6 +186,11 @@ class Batch(Value):
         pages = self._session.transport.pages(path("batches", self.id, "results"))
         results = [read(JobResult, {**each, "value": self._value(each)}) for each in pages]
         return sorted(results, key=lambda result: result.ordinal)
+
+    def estimate(self) -> Estimate:
+        """When it is expected to begin and to end, how good such figures were, and why it
+        waits."""
+        return Estimate.of(self._session.transport.get(path("batches", self.id, "estimate")))
 
     def certificate(self, timeout: float | None = 60.0) -> dict[str, Any]:
         """That it was alone on its devices, by their own logs, signed; `holdfast verify

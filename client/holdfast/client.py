@@ -227,9 +227,9 @@ class Client:
         """Out of service; the users whose batches wait for it can read the reason."""
         return self._device_verb(name, "pause", {"reason": reason})
 
-    def drain_device(self, name: str, reason: str) -> Device:
-        """It finishes the batch that it has, and takes no other."""
-        return self._device_verb(name, "drain", {"reason": reason})
+    def drain_device(self, name: str, reason: str, when: str = "after_batch") -> Device:
+        """Out of service `after_batch`, `after_job` (a pause) or `now` (what runs runs again)."""
+        return self._device_verb(name, "drain", {"reason": reason, "when": when})
 
     def resume_device(self, name: str) -> Device:
         return self._device_verb(name, "resume", None)

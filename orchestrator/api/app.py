@@ -16,11 +16,13 @@ from orchestrator.api.last_used import keep_written
 from orchestrator.api.openapi import describe
 from orchestrator.api.pasqal import app as pasqal
 from orchestrator.api.portal import app as portal
+from orchestrator.api.portal import live
 from orchestrator.api.routes import (
     batches,
     certificates,
     credits,
     devices,
+    estimates,
     events,
     jobs,
     keys,
@@ -37,7 +39,7 @@ from orchestrator.broker.wakeups import Wakeups
 from orchestrator.services.core import Core
 
 PARTS: Final = (
-    *(credits, usage),
+    *(credits, estimates, usage),
     *(batches, certificates, jobs, devices, events, keys, members, metrics, webhooks, service),
     *(controllers, assignments, targets),
     *(submitted, own_jobs),
@@ -78,17 +80,20 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     core: Core = app.state.core
     # More threads than connections would only wait in another place.
     connections = 2 * core.settings.pool_size
-    current_default_thread_limiter().total_tokens = max(2, connections - READERS)
+    current_default_thread_limiter().total_tokens = max(2, connections - READERS - live.READERS)
     wakeups = Wakeups(core.settings.broker_url)
     app.state.streams = Streams(core, wakeups)
     closing: asyncio.Event = app.state.streams.closing
     reading = asyncio.create_task(wakeups.run())
+    app.state.live = live.Live(core, wakeups, closing)
+    checking = asyncio.create_task(app.state.live.run())
     writing = asyncio.create_task(keep_written(core, closing))
     try:
         yield
     finally:
         closing.set()
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
+        for task in (reading, checking):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await writing

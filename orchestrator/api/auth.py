@@ -15,6 +15,7 @@ from orchestrator.services.keys import digest_of
 from orchestrator.store import keys
 from orchestrator.store.keys import Holder
 from orchestrator.store.listings_reading import Reader, reading
+from schemas import logs
 from schemas.words import KeyKind, Scope
 
 LONGEST_KEY: Final = 200
@@ -117,6 +118,7 @@ def holder_of(core: Core, secret: str) -> Holder:
     if holder.trouble is not None:
         raise Unauthorized(holder.trouble)
     core.uses.note(holder.key_id)
+    logs.note(project=holder.project_id)
     return holder
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator import counts
 from orchestrator.api.problems import internal, too_slow
+from schemas import logs, trace
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ ANSWER_WITHIN_S: Final = 35.0
 
 REQUEST_ID: Final = "X-Request-Id"
 _GIVEN_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
+_NAMED: Final = re.compile(r"/(batch|job)(?:es|s)?/([0-9a-f-]{36})(?![^/])", re.IGNORECASE)
 
 
 class NoAnswer(Exception):
@@ -71,14 +74,15 @@ class Envelope:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        try:
-            await self._in_time(scope, receive, seal)
-        except Exception as error:
-            late = isinstance(error, NoAnswer)
-            _log(scope, request_id, late=late)
-            if not begun:
-                faults = self._faults(scope["path"])
-                await (faults.too_slow() if late else faults.broken())(scope, receive, seal)
+        with logs.about(request=request_id, **_named(scope["path"])), _continuing(scope):
+            try:
+                await self._in_time(scope, receive, seal)
+            except Exception as error:
+                late = isinstance(error, NoAnswer)
+                _log(scope, request_id, late=late)
+                if not begun:
+                    faults = self._faults(scope["path"])
+                    await (faults.too_slow() if late else faults.broken())(scope, receive, seal)
 
     def _faults(self, path: str) -> Faults:
         at = (faults for door, faults in self._doors.items() if f"{path}/".startswith(f"{door}/"))
@@ -109,6 +113,15 @@ def _request_id(scope: Scope) -> str:
     """The caller's own, if it is harmless to log."""
     given = Headers(scope=scope).get(REQUEST_ID, "")
     return given if _GIVEN_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _named(path: str) -> dict[str, str]:
+    """The batch and the job that an address names, at whichever door."""
+    return {kind.lower(): name for kind, name in _NAMED.findall(path)}
+
+
+def _continuing(scope: Scope) -> AbstractContextManager[None]:
+    return trace.continuing(Headers(scope=scope).get(trace.HEADER) if trace.is_on() else None)
 
 
 def _log(scope: Scope, request_id: str, *, late: bool) -> None:

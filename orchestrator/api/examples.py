@@ -15,7 +15,7 @@ from schemas.controller import (
     StartIn,
     WhyIn,
 )
-from schemas.device import KeyIn, PauseIn
+from schemas.device import DrainIn, KeyIn, PauseIn
 from schemas.job import CancelIn, CancelJobsIn, JobsIn
 from schemas.member import MemberIn, RoleIn
 from schemas.submit import CapacityIn, EntryIn, RenameIn, SubmitBatchIn
@@ -53,6 +53,7 @@ EXAMPLES: Final[dict[type[BaseModel], Any]] = {
     RebatchIn: {"filter": {"statuses": ["ERROR", "CANCELED"]}, "name": "the rest of the sweep"},
     TagsIn: {"tags": ["thesis", "chapter-3"]},
     PauseIn: {"reason": "calibration until noon"},
+    DrainIn: {"reason": "a helium refill", "when": "after_batch"},
     KeyIn: {"name": "notebook", "scopes": ["submit"]},
     MemberIn: {"username": "ada", "role": "member", "password": "a long one, please"},
     RoleIn: {"role": "reader"},

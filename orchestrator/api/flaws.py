@@ -69,6 +69,8 @@ def _sentence(error: Error, model: type[BaseModel] | None) -> str:
         message: str = error["msg"]
         return message[:1].lower() + message[1:]
     context: Mapping[str, Any] = error.get("ctx") or {}
+    if kind == "string_too_short" and context.get("min_length", 1) > 1:
+        return f"must have at least {context['min_length']} characters"
     return template.format_map({"expected": "", **context})
 
 

@@ -70,7 +70,7 @@ def _schema(app: FastAPI) -> Schema:
         models.pop(dropped, None)
     models.update(_definitions())
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    for route in app.state.routes:
+    for route in (each for each in app.state.routes if each.include_in_schema):
         for method in route.methods or ():
             _complete(schema["paths"][route.path_format][method.lower()], route, method)
     return schema

@@ -38,6 +38,8 @@ KEEP_ALIVE: Final = b": still here\n\n"
 # An open transaction elsewhere hides fresh rows for a moment.
 LOOK_AGAIN_S: Final = (0.005, 0.02, 0.02, 0.05, 0.1)
 
+Write = Callable[[bytes], Awaitable[None]]
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -84,9 +86,6 @@ class Streams:
                 connection, watch.caller.project, after=after, batch=watch.batch, limit=AT_ONCE
             )
             return (told[-1].cursor if told else after), told
-
-
-Write = Callable[[bytes], Awaitable[None]]
 
 
 class Hall(Protocol):

@@ -48,9 +48,11 @@ def celery_app(broker_url: str) -> Celery:
     return app
 
 
-@signals.setup_logging.connect
 def _leave_logs_alone(**_: Any) -> None:
     """Celery sets logging up by itself, unless somebody answers this."""
+
+
+signals.setup_logging.connect(_leave_logs_alone)
 
 
 def _now() -> datetime:

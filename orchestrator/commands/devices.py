@@ -10,12 +10,14 @@ import typer
 from orchestrator.commands.connection import EXIT_CODES, USE, ApiKey, AsJson, Url, connected
 from orchestrator.commands.display import ago, print_json, print_table
 from orchestrator.commands.display import status as shown_status
+from schemas.words import DrainWhen
 
 if TYPE_CHECKING:
     from holdfast import Device
 
 DeviceName = Annotated[str, typer.Argument(metavar="DEVICE", help="The device's name.")]
 Reason = Annotated[str, typer.Option(help="Shown to the users whose batches wait for it.")]
+When = Annotated[DrainWhen, typer.Option(help="When it goes out of service.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -54,16 +56,19 @@ def pause(
 def drain(
     device: DeviceName,
     reason: Reason,
+    when: When = DrainWhen.AFTER_BATCH,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Let a device finish the batch that it has, and take no other.
+    """Take a device out of service once the batch that it has is over, or sooner.
+
+    With `--when now` the running job is stopped; it does not count as failed, and runs again.
 
     Example: holdfast drain emu-a --reason "upgrade tonight"
     """
     with connected(url, api_key) as client:
-        _print_device(client.drain_device(device, reason), as_json)
+        _print_device(client.drain_device(device, reason, when), as_json)
 
 
 def retire(device: DeviceName, reason: Reason, url: Url = None, api_key: ApiKey = None) -> None:

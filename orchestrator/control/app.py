@@ -3,21 +3,36 @@
 import logging
 import os
 import socket
+import sys
 from typing import Any
 
+from orchestrator import counts
 from orchestrator.broker.celery_app import celery_app
 from orchestrator.config import Settings
 from orchestrator.control.tasks import register
 from orchestrator.services.core import Core
 from orchestrator.services.deliver import Courier
+from orchestrator.telling import telling
 from schemas.task import CONTROL_QUEUE
 
 CONCURRENCY = 4
 HEARTBEAT_S = 10
+BAD_USAGE = 2
 
 
-def control(settings: Settings, *, log_level: str = "INFO") -> int:
+def control(settings: Settings) -> int:
     """Serves until SIGTERM. Several may run: the database decides who does what."""
+    with telling("control", settings):
+        return _control(settings)
+
+
+def _control(settings: Settings) -> int:
+    try:
+        if settings.metrics:
+            counts.serve(*settings.metrics, settings.metrics_folder)
+    except counts.NotServed as error:
+        print(f"holdfast control: {error}", file=sys.stderr)
+        return BAD_USAGE
     core = Core.start(settings)
     app = celery_app(settings.broker_url)
     register(app, core, Courier(core))
@@ -26,7 +41,7 @@ def control(settings: Settings, *, log_level: str = "INFO") -> int:
         "concurrency": CONCURRENCY,
         "queues": [CONTROL_QUEUE],
         "hostname": f"control-{os.getpid()}@{socket.gethostname()}",
-        "loglevel": log_level,
+        "quiet": True,
         "without_gossip": True,
         "without_mingle": True,
         "heartbeat_interval": HEARTBEAT_S,

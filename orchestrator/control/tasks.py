@@ -6,14 +6,17 @@ from typing import Any, Final, TypeVar
 
 from celery import Celery
 
+from orchestrator import counts
 from orchestrator.errors import Unavailable
 from orchestrator.services import hello as hellos
 from orchestrator.services import settle as settling
 from orchestrator.services.core import Core
 from orchestrator.services.deliver import Courier
+from orchestrator.services.learn import learn
 from orchestrator.services.remote.tend import tend
 from orchestrator.services.share import share
 from orchestrator.services.sweep import sweep
+from schemas import logs, trace
 from schemas.task import BEGAN, HELLO, SETTLE, SWEEP, Began, Hello, Settle
 
 PAUSES_S: Final = (0.1, 0.5, 1.5)
@@ -24,31 +27,42 @@ Said = TypeVar("Said")
 
 def heed(verb: Callable[[Core, Said], None], core: Core, message: Said) -> None:
     """Every verb is harmless when it comes twice."""
-    for pause_s in PAUSES_S:
-        try:
-            return verb(core, message)
-        except Unavailable:
-            time.sleep(pause_s)
-    verb(core, message)
+    with counts.tasks.labels(verb.__name__).time():
+        for pause_s in PAUSES_S:
+            try:
+                return verb(core, message)
+            except Unavailable:
+                time.sleep(pause_s)
+        verb(core, message)
 
 
 def register(app: Celery, core: Core, courier: Courier) -> None:
     # Flower shows the windows themselves; an event for every settle would double its cost.
-    @app.task(name=SETTLE, send_events=False)
-    def settle(message: dict[str, Any]) -> None:
-        heed(settling.settle, core, Settle.model_validate(message))
+    @app.task(name=SETTLE, send_events=False, bind=True)
+    def settle(task: Any, message: dict[str, Any]) -> None:
+        said = Settle.model_validate(message)
+        known = {"device": said.device, "window": said.window}
+        parent = (task.request.headers or {}).get(trace.HEADER, trace.NEW)
+        with logs.about(**known), trace.span("settle", parent, **known, jobs=len(said.outcomes)):
+            heed(settling.settle, core, said)
 
     @app.task(name=BEGAN)
     def began(message: dict[str, Any]) -> None:
-        heed(settling.began, core, Began.model_validate(message))
+        said = Began.model_validate(message)
+        with logs.about(device=said.device, window=said.window, job=said.job, run=said.run):
+            heed(settling.began, core, said)
 
     @app.task(name=HELLO)
     def hello(message: dict[str, Any]) -> None:
-        heed(hellos.hello, core, Hello.model_validate(message))
+        said = Hello.model_validate(message)
+        with logs.about(device=said.device):
+            heed(hellos.hello, core, said)
 
     @app.task(name=SWEEP, send_events=False)
     def look_around() -> None:
-        sweep(core)
-        tend(core)
-        share(core)
-        courier.look()
+        with counts.tasks.labels("sweep").time():
+            sweep(core)
+            tend(core)
+            share(core)
+            learn(core)
+            courier.look()

@@ -83,12 +83,19 @@ def environment(options: DevOptions, servers: Servers) -> dict[str, str]:
     return env | {"HOLDFAST_BROKER_URL": servers.broker, "PYTHONUNBUFFERED": "1"}
 
 
-def core_parts(options: DevOptions, servers: Servers, commands: Commands, port: int) -> list[Part]:
-    """Everything but Flower."""
+def core_parts(
+    options: DevOptions,
+    servers: Servers,
+    commands: Commands,
+    port: int,
+    flower_url: str | None = None,
+) -> list[Part]:
+    """Everything but Flower; `flower_url` is where that will be."""
     shared = environment(options, servers)
     full = shared | {"HOLDFAST_DATABASE_URL": servers.database}
+    linked = {"HOLDFAST_FLOWER_URL": flower_url} if flower_url else {}
     parts = [
-        Part(name="api", argv=commands.api(port), env=full, stage=Stage.FRONT),
+        Part(name="api", argv=commands.api(port), env=linked | full, stage=Stage.FRONT),
         Part(name="control", argv=commands.control(), env=full, stage=Stage.CONTROL),
         Part(name="beat", argv=commands.beat(), env=full, stage=Stage.FRONT),
     ]

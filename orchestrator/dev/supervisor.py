@@ -141,17 +141,14 @@ class Stack:
         return f"http://127.0.0.1:{self.flower_port}" if self.flower_port else None
 
     def run(self) -> None:
-        for part in core_parts(self.options, self.servers, self.commands, self.port):
+        given = (self.options, self.servers, self.commands)
+        self.flower_port = free_port() if self.options.flower else None
+        for part in core_parts(*given, self.port, self.flower_url):
             self.crew.add(part)
         self._await_ready()
-        if self.options.flower:
+        if self.flower_port:
             # Only now: nothing waits for it, and its imports would slow the others down.
-            self.flower_port = free_port()
-            self.crew.add(
-                flower_part(
-                    self.options, self.servers, self.commands, self.flower_port, self.access
-                )
-            )
+            self.crew.add(flower_part(*given, self.flower_port, self.access))
         self._announce()
         while True:
             self._tick(TICK_S)

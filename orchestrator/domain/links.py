@@ -1,8 +1,11 @@
-"""Links that open one result for a while, without a key: what is signed is in the address."""
+"""Links: those that open one result for a while, without a key (what is signed is in the
+address), and those into Flower."""
 
 import hashlib
 import hmac
 from uuid import UUID
+
+from schemas.task import window_task
 
 
 def signature(secret: bytes, job: UUID, expires: int) -> str:
@@ -14,3 +17,8 @@ def opens(secret: bytes, job: UUID, expires: int, signed: str, *, now: float) ->
     return now < expires and hmac.compare_digest(
         signature(secret, job, expires).encode(), signed.encode()
     )
+
+
+def flower_task(flower_url: str, window: int) -> str:
+    """Where Flower shows a window, for as long as it remembers it."""
+    return f"{flower_url}/task/{window_task(window)}"

@@ -9,14 +9,16 @@ from schemas.words import OnLost
 
 
 class Fate(StrEnum):
-    """AGAIN: this run never began and never will: the job waits for another. LEFT: nothing is
-    known yet, the run is still on its way."""
+    """AGAIN: this run never began and never will: the job waits for another. PREEMPTED: it was
+    stopped for the sake of its device: the job waits for another, too. LEFT: nothing is known yet,
+    the run is still on its way."""
 
     DONE = "done"
     FAILED = "failed"
     CANCELED = "canceled"
     AGAIN = "again"
     LOST = "lost"
+    PREEMPTED = "preempted"
     GIVEN_UP = "given_up"
     LEFT = "left"
 
@@ -35,10 +37,12 @@ def fate(
     retaken: bool,
     same_journal: bool,
     on_lost: OnLost,
+    interrupted: bool = False,
 ) -> Fate:
     """`unwanted`: its cancel was asked for, or its batch is over. `retaken`: its permit was taken
     back just now. `same_journal`: the journal that answers is the one which the run was staged
-    for, so that its «never began» is certain.
+    for, so that its «never began» is certain. `interrupted`: it was to stop for the sake of its
+    device.
     """
     match outcome:
         case Done():
@@ -46,7 +50,7 @@ def fate(
         case Failed():
             return Fate.FAILED
         case Canceled():
-            return Fate.CANCELED
+            return Fate.PREEMPTED if interrupted and not unwanted else Fate.CANCELED
         case Skipped() if retaken or (outcome.gone and same_journal):
             return Fate.CANCELED if unwanted else Fate.AGAIN
         case Skipped() if not outcome.gone:

@@ -19,6 +19,7 @@ from orchestrator.store.batches import BatchRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.windows import InFlight
+from schemas import logs
 from schemas.words import BatchStatus
 
 _LET_GO: Final = "its devices let go of it"
@@ -29,7 +30,8 @@ def advance(core: Core, device: int) -> None:
     with core.transaction() as tx:
         row = core.devices.lock(tx, device)
         if row is not None:
-            take_step(core, tx, row)
+            with logs.about(device=row.name, batch=row.seat):
+                take_step(core, tx, row)
 
 
 def advance_all(core: Core, device_ids: Iterable[int]) -> None:

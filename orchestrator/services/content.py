@@ -35,7 +35,7 @@ _WORDS: Final = {
     "union_tag_invalid": _NO_OBJECT,
 }
 _KINDS: Final = {"job_type": JOB_TYPES, "kind": CONSTRAINTS}
-_MOST_EXACT: Final = 1e15
+_MOST_EXACT: Final = 1e16
 _encode: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
 ).encode

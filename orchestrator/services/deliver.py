@@ -17,6 +17,7 @@ from orchestrator.store import webhook_news, webhooks
 from orchestrator.store.listings_reading import reading
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.webhooks import Parcel
+from schemas import logs
 
 if TYPE_CHECKING:
     from orchestrator.webhooks.post import Answer
@@ -92,12 +93,13 @@ class Courier:
             return webhooks.claim(tx, room=room, each=EACH, busy=dict(self._busy), lease=LEASE)
 
     def _run(self, parcel: Parcel) -> None:
-        try:
-            deliver(self._core, parcel, whole_s=self._whole_s)
-        except Unavailable as error:
-            logger.warning("webhooks: event %d will be sent again: %s", parcel.event, error)
-        except Exception:
-            logger.exception("webhooks: event %d will be sent again", parcel.event)
+        with logs.about(project=parcel.project):
+            try:
+                deliver(self._core, parcel, whole_s=self._whole_s)
+            except Unavailable as error:
+                logger.warning("webhooks: event %d will be sent again: %s", parcel.event, error)
+            except Exception:
+                logger.exception("webhooks: event %d will be sent again", parcel.event)
         try:
             self._send(ended=parcel.endpoint)
         except Unavailable as error:
@@ -129,6 +131,7 @@ def _attempt(core: Core, parcel: Parcel, whole_s: float) -> "Answer":
 
     with core.transaction() as tx:
         told = webhooks.content(tx, parcel.event, inline=INLINE_BYTES)
+        logs.note(batch=told["batch_id"], job=told["job_id"])
         secrets, at = signing_secrets(core, tx, parcel.project), tx.at
     body = body_of(core, told, at)
     headers = headers_of(told["event"], body, secrets, at)

@@ -1,5 +1,6 @@
-"""What an operator does with a device: pause, resume, drain, retire."""
+"""What an operator does with a device: pause, drain, interrupt, resume, retire."""
 
+from typing import Final
 from uuid import UUID
 
 from orchestrator.domain.transitions import BatchEvent
@@ -12,6 +13,7 @@ from orchestrator.services.place import place_later
 from orchestrator.services.recall import revoke
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
+from schemas.words import DrainWhen
 
 
 def pause(core: Core, tx: Transaction, name: str, reason: str) -> None:
@@ -24,6 +26,27 @@ def pause(core: Core, tx: Transaction, name: str, reason: str) -> None:
 def drain(core: Core, tx: Transaction, name: str, reason: str) -> None:
     """The batch that it has runs to its end; it takes no other."""
     _set(core, tx, name, "draining", reason)
+
+
+def interrupt(core: Core, tx: Transaction, name: str, reason: str) -> None:
+    """Out of service now: what runs is stopped, and waits for another run of the same job. What
+    has just ended counts."""
+    device = _set(core, tx, name, "paused", reason)
+    flying = core.windows.in_flight(tx, device.id)
+    revoke(core, tx, flying)
+    windows = [window.id for window in flying]
+    begun = [(job.id, job.run) for job in core.windows.jobs_of(tx, windows)]
+    if begun:
+        core.windows.interrupt(tx, windows)
+        tx.after_commit(lambda: core.permits.interrupt(begun))
+    tx.after_commit(lambda: advance(core, device.id))
+
+
+TAKE_OUT: Final = {
+    DrainWhen.AFTER_JOB: pause,
+    DrainWhen.AFTER_BATCH: drain,
+    DrainWhen.NOW: interrupt,
+}
 
 
 def resume(core: Core, tx: Transaction, name: str) -> None:
@@ -61,6 +84,7 @@ def _set(core: Core, tx: Transaction, name: str, service: str, reason: str | Non
     device = core.devices.lock_by_name(tx, name)
     if device is None or device.service == "retired":
         raise NotFound(f"there is no device {name!r}")
+    detail = {"device": name, "reason": reason, "was": device.service}
     core.devices.set_service(tx, device.id, service, reason)
-    core.devices.log(tx, device.id, service, detail={"device": name, "reason": reason})
+    core.devices.log(tx, device.id, service, detail=detail)
     return device

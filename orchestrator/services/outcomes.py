@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from orchestrator import counts
@@ -21,8 +22,10 @@ from schemas.task import Canceled, Done, Failed, Lost, Skipped
 from schemas.words import BatchStatus, OnLost
 
 AnyOutcome = Done | Failed | Canceled | Lost | Skipped
+_RETURNED: Final = (Fate.AGAIN, Fate.LOST, Fate.PREEMPTED)
 
 LOST_REASON = "its device may have begun it, and cannot say how it ended"
+TAKEN_REASON = "its device was taken out of service while it ran"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def record(
     late: list[AnyOutcome] = []
     policy = _policy(core, tx, device, outcomes)
     retaken = _retake(core, outcomes)
+    interrupted = _interrupted(core, tx, outcomes, staged)
     for outcome in outcomes:
         job = staged.get(outcome.job)
         if job is None or job.run != outcome.run:
@@ -74,13 +78,14 @@ def record(
             retaken=(outcome.job, outcome.run) in retaken,
             same_journal=same,
             on_lost=policy,
+            interrupted=job.window in interrupted,
         )
         current.append(Judged(job, outcome, verdict))
     _apply(core, tx, device, touched, current)
     _tell_counts(tx, device, current, late)
     if late:
         _keep_evidence(core, tx, device, late)
-    returned = any(one.fate in (Fate.AGAIN, Fate.LOST) for one in current)
+    returned = any(one.fate in _RETURNED for one in current)
     return Recorded(touched, returned)
 
 
@@ -103,6 +108,14 @@ def _retake(core: Core, outcomes: Sequence[AnyOutcome]) -> set[Run]:
         return core.permits.take_back(skipped)
     except Unavailable:
         return set()
+
+
+def _interrupted(
+    core: Core, tx: Transaction, outcomes: Sequence[AnyOutcome], staged: Mapping[str, StagedJob]
+) -> set[int]:
+    """Their windows that were interrupted for the sake of the device. Seldom asked: few are."""
+    stopped = [o.job for o in outcomes if isinstance(o, Canceled) and o.job in staged]
+    return core.windows.interrupted(tx, {staged[job].window for job in stopped})
 
 
 def give_up(
@@ -145,9 +158,17 @@ def _apply(
     ]
     if never:
         _count(touched, core.moves.cancel_jobs(tx, never))
-    again = [one.job.id for one in (*by_fate[Fate.AGAIN], *by_fate[Fate.LOST])]
+    lost = [*by_fate[Fate.AGAIN], *by_fate[Fate.LOST]]
+    _return(core, tx, lost, JobEvent.LOST, LOST_REASON)
+    _return(core, tx, by_fate[Fate.PREEMPTED], JobEvent.PREEMPTED, TAKEN_REASON)
+
+
+def _return(
+    core: Core, tx: Transaction, judged: Sequence[Judged], event: JobEvent, reason: str
+) -> None:
+    again = [one.job.id for one in judged]
     if again:
-        core.moves.return_jobs(tx, again, JobEvent.LOST, reason=LOST_REASON)
+        core.moves.return_jobs(tx, again, event, reason=reason)
         core.windows.unstage(tx, again)
 
 

@@ -9,10 +9,16 @@ from orchestrator.services.core import Core
 from orchestrator.services.recall import revoke
 from orchestrator.store.batches import Seated
 from orchestrator.store.transaction import Transaction
+from schemas import logs
 
 
 def place(core: Core, device_type: str, batch: UUID, lanes: int) -> None:
     """Called after a batch began to wait. The sweep does the same a moment later."""
+    with logs.about(batch=batch):
+        _place(core, device_type, batch, lanes)
+
+
+def _place(core: Core, device_type: str, batch: UUID, lanes: int) -> None:
     with core.transaction() as tx:
         vacant = core.devices.vacant(tx, device_type)
     for taken, device in enumerate(vacant, 1):

@@ -4,7 +4,7 @@ The modules of `orchestrator.store` are these ports on Postgres. The simulation 
 others, in memory, so that the very same services run there, hundreds of histories a second.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -107,6 +107,8 @@ class Windows(Protocol):
     def unstage(self, tx: Transaction, jobs: Sequence[str]) -> None: ...
     def mark_sent(self, tx: Transaction, window: int, session: str) -> None: ...
     def content(self, tx: Transaction, window: int) -> Staged: ...
+    def interrupt(self, tx: Transaction, windows: Collection[int]) -> None: ...
+    def interrupted(self, tx: Transaction, windows: Collection[int]) -> set[int]: ...
 
 
 class Jobs(Protocol):

@@ -11,6 +11,7 @@ from orchestrator.services.place import place_later
 from orchestrator.store.entries import SHARED
 from orchestrator.store.jobs import NewJob, new_id
 from orchestrator.store.transaction import Transaction
+from schemas import logs, trace
 from schemas.batch import RebatchIn
 
 
@@ -39,12 +40,17 @@ def rebatch(
         most = core.settings.max_batch_size
         raise Rejected([Flaw("filter", f"names {len(chosen)} jobs; at most {most} make a batch")])
     new = new_id()
-    core.batches.insert_copy(
-        tx, new, batch, user=user, key=key, is_open=body.open, name=body.name, jobs=len(chosen)
-    )
-    copies = [NewJob(job.payload, parent_id=job.id) for job in chosen]
-    ids = core.jobs.insert(tx, new, project, copies)
-    hold(core, tx, project, new, row.device_type, ids)
-    announce(core, tx, project, new)
-    place_later(core, tx, row.device_type, new, row.lanes)
+    known = {"project": project, "batch": new}
+    with (
+        logs.about(**known),
+        trace.span("submit", **known, device_type=row.device_type, jobs=len(chosen)),
+    ):
+        core.batches.insert_copy(
+            tx, new, batch, user=user, key=key, is_open=body.open, name=body.name, jobs=len(chosen)
+        )
+        copies = [NewJob(job.payload, parent_id=job.id) for job in chosen]
+        ids = core.jobs.insert(tx, new, project, copies)
+        hold(core, tx, project, new, row.device_type, ids)
+        announce(core, tx, project, new)
+        place_later(core, tx, row.device_type, new, row.lanes)
     return new

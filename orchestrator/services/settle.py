@@ -12,6 +12,7 @@ from orchestrator.services.outcomes import record, start_batch
 from orchestrator.services.recall import recall
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
+from schemas import logs, trace
 from schemas.task import Began, Canceled, Done, Failed, Settle
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ def settle_locked(
     if known.returned:
         recall(core, tx, device, core.windows.in_flight(tx, device.id))
     seated = known.touched.get(device.seat) if device.seat else None
+    if seated is not None:
+        logs.note(project=seated.project_id, batch=seated.id)
+        trace.note(project=seated.project_id, batch=seated.id)
     if seated is not None and seated.jobs_left:
         device = _adapted(core, tx, device, message)
     if go_on:

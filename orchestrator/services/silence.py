@@ -17,6 +17,7 @@ from orchestrator.services.recall import recall, revoke
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.watch import Silent, Watched
+from schemas import logs
 from schemas.task import Beat
 from schemas.words import OnLost
 
@@ -86,7 +87,8 @@ def _look_after(core: Core, row: Watched, beat: Beat) -> None:
         flying = core.windows.in_flight(tx, device.id)
         stale = [window.id for window in flying if tx.at - window.sent_at >= STALE]
         if idle and stale:
-            logger.info("%d windows of %s are recalled", len(flying), device.name)
+            with logs.about(device=device.name, batch=device.seat):
+                logger.info("%d windows of %s are recalled", len(flying), device.name)
             recall(core, tx, device, flying)
             tx.after_commit(lambda: counts.findings.labels("unheld").inc(len(flying)))
             take_step(core, tx, device)

@@ -1,6 +1,7 @@
 """Stage: the next jobs of a batch, on their way to the device that it holds."""
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from orchestrator.store.controllers import controller_of
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from orchestrator.store.windows import InFlight, Staged
-from schemas.task import JobTask, Window
+from schemas import logs, trace
+from schemas.task import PROJECT, JobTask, Window
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +25,14 @@ def stage(
     """Device and batch are locked. How many windows are on their way now that were not before;
     None: it cannot be said yet whether there is anything to stage.
 
-    Nothing is staged behind a window that is being asked about, or is of an earlier session:
-    what became of that one must be known first, or jobs would begin out of order.
+    Nothing is staged behind a window that is being asked about, is of an earlier session or was
+    interrupted: what became of that one must be known first, or jobs would begin out of order.
     """
     if any(w.session != device.session or w.sent_at != w.staged_at for w in flying):
         return None
+    if any(window.interrupted for window in flying):
+        return None
+    began_ns = time.time_ns()
     staged: list[Staged] = []
     left = batch.jobs_left
     # What a controller may not begin yet would only be kept from its other lanes.
@@ -38,12 +43,31 @@ def stage(
             break
         staged.append(more)
         left -= len(more.jobs)
+    if not staged:
+        return 0
+    known = {"batch": batch.id, "device": device.name}
+    jobs = sum(len(window.jobs) for window in staged)
+    with (
+        logs.about(project=batch.project_id, **known),
+        trace.span("stage", batch.trace or trace.NEW, began_ns, **known, jobs=jobs),
+    ):
+        return _hand_over(core, tx, device, batch, flying, staged)
+
+
+def _hand_over(
+    core: Core,
+    tx: Transaction,
+    device: DeviceRow,
+    batch: BatchRow,
+    flying: list[InFlight],
+    staged: list[Staged],
+) -> int | None:
     if not _grant(core, tx, staged):
         return None
     ids = [window.id for window in flying]
     for window in staged:
         below, after = min([*ids, window.window]), ids[-1] if ids else None
-        send(core, tx, device, batch, window, settled_below=below, after=after)
+        send(core, tx, device, batch, window, settled_below=below, after=after, parent=trace.here())
         ids.append(window.window)
     return len(staged)
 
@@ -52,8 +76,7 @@ def _grant(core: Core, tx: Transaction, staged: list[Staged]) -> bool:
     """Permits are there before the commit, so that a cancel that comes after it finds them."""
     runs = [(str(job.id), job.run) for window in staged for job in window.jobs]
     try:
-        if runs:
-            core.permits.grant(runs)
+        core.permits.grant(runs)
     except Unavailable:
         logger.warning("no permits for %d jobs: the broker does not answer", len(runs))
         core.windows.unstage(tx, [job for job, _ in runs])
@@ -70,14 +93,19 @@ def send(
     *,
     settled_below: int,
     after: int | None,
+    parent: str | None = None,
 ) -> None:
-    """After the commit. A controller fetches its work itself, and is only woken."""
+    """After the commit. A controller fetches its work itself, and is only woken. `parent`: the
+    trace that it continues, if it is not simply the batch's."""
     if device.transport == "https":
         controller = controller_of(device.type)
         tx.after_commit(lambda: core.streams.announce([(controller, batch.id)]))
         return
     message = message_of(core, tx, device, batch, window, settled_below=settled_below, after=after)
-    tx.after_commit(lambda: core.chains.send(message))
+    headers = {PROJECT: str(batch.project_id)}
+    if traced := parent or batch.trace:
+        headers[trace.HEADER] = traced
+    tx.after_commit(lambda: core.chains.send(message, headers))
 
 
 def message_of(

@@ -15,6 +15,7 @@ from orchestrator.store import catalog
 from orchestrator.store.batches import NewBatch
 from orchestrator.store.jobs import NewJob, new_id
 from orchestrator.store.transaction import Transaction
+from schemas import logs, trace
 from schemas.batch import BatchIn
 
 
@@ -44,11 +45,16 @@ def submit(
 
 def accept(core: Core, tx: Transaction, new: NewBatch, jobs: Sequence[NewJob]) -> UUID:
     """What has been found right: from here on it is the engine's."""
-    core.batches.insert(tx, new, len(jobs))
-    ids = core.jobs.insert(tx, new.id, new.project_id, jobs)
-    hold(core, tx, new.project_id, new.id, new.device_type, ids)
-    announce(core, tx, new.project_id, new.id)
-    place_later(core, tx, new.device_type, new.id, new.lanes)
+    known = {"project": new.project_id, "batch": new.id}
+    with (
+        logs.about(**known),
+        trace.span("submit", **known, device_type=new.device_type, jobs=len(jobs)),
+    ):
+        core.batches.insert(tx, new, len(jobs))
+        ids = core.jobs.insert(tx, new.id, new.project_id, jobs)
+        hold(core, tx, new.project_id, new.id, new.device_type, ids)
+        announce(core, tx, new.project_id, new.id)
+        place_later(core, tx, new.device_type, new.id, new.lanes)
     return new.id
 
 

@@ -17,6 +17,7 @@ from orchestrator.services.device import resume_batch
 from orchestrator.services.extend import extend
 from orchestrator.services.place import preempt, vacate
 from orchestrator.services.silence import listen
+from schemas import logs
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def sweep(core: Core) -> None:
     for kind, part, things in parts:
         counts.findings.labels(kind).inc(len(things))
         for thing in things:
-            _try(part, core, thing)
+            with logs.about(batch=thing if isinstance(thing, UUID) else None):
+                _try(part, core, thing)
 
 
 def _try(part: Callable[..., object], *args: object) -> None:

@@ -96,7 +96,7 @@ class Assigned(NamedTuple):
 
 _ASSIGNED: Final = """
     SELECT job.id::text, job.batch_id, job.run, job.status, job.reason,
-        job.cancel_requested
+        job.cancel_requested OR COALESCE(w.interrupted, false)
             OR (job.status = 'PENDING' AND batch.status NOT IN ('ADMITTED', 'RUNNING')),
         job.started_at, w.id, device.id, device.name, w.session, w.journal, w.offer,
         NOT EXISTS (

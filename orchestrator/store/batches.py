@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from orchestrator.store.transaction import Transaction
+from schemas import trace
 
 
 class BatchRow(NamedTuple):
@@ -30,12 +31,13 @@ class BatchRow(NamedTuple):
     idle_deadline: datetime | None
     overrun_deadline: datetime | None
     jobs_last_at: datetime | None
+    trace: str | None = None
 
 
 _COLUMNS: Final = """
     id, project_id, device_type, device_name, status, open, priority, seq, preemptible, lanes,
     idle_timeout_s, jobs_total, jobs_left, admitted_at, idle_deadline, overrun_deadline,
-    jobs_last_at
+    jobs_last_at, trace
 """
 _LOCK: Final = text(f"SELECT {_COLUMNS} FROM batch WHERE id = :id FOR NO KEY UPDATE")
 
@@ -177,11 +179,11 @@ _INSERT: Final = text(
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            webhook, options, key_id, jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, key_id, trace, jobs_total, jobs_left, created_at, updated_at)
         VALUES (:id, :project_id, :user_id, :parent_id, :name, :device_type, :device_name,
             :open, :priority, :preemptible, :lanes, :idle_timeout_s, :max_duration_s, :tags,
-            CAST(:shared AS json), :webhook, CAST(:options AS json), :key_id, :jobs, :jobs, :at,
-            :at)
+            CAST(:shared AS json), :webhook, CAST(:options AS json), :key_id, :trace, :jobs, :jobs,
+            :at, :at)
         RETURNING id, project_id, status, webhook
     ), {_FOLLOWED}
     INSERT INTO event (project_id, batch_id, kind, status, at, detail)
@@ -195,6 +197,7 @@ def insert(tx: Transaction, new: NewBatch, jobs: int) -> None:
     values = {name: getattr(new, name) for name in NewBatch.__dataclass_fields__}
     values |= {"shared": json.dumps(dict(new.shared)), "tags": list(new.tags)}
     values["options"] = None if new.options is None else json.dumps(dict(new.options))
+    values["trace"] = trace.here()
     tx.connection.execute(_INSERT, {**values, "jobs": jobs, "at": tx.at})
 
 
@@ -247,11 +250,11 @@ _INSERT_COPY: Final = text(
     WITH added AS (
         INSERT INTO batch (id, project_id, user_id, parent_id, name, device_type, device_name,
             open, priority, preemptible, lanes, idle_timeout_s, max_duration_s, tags, shared,
-            webhook, options, key_id, jobs_total, jobs_left, created_at, updated_at)
+            webhook, options, key_id, trace, jobs_total, jobs_left, created_at, updated_at)
         SELECT :id, project_id, :user, id, COALESCE(:name, name), device_type, device_name,
             :open, priority, preemptible AND NOT :open, lanes, idle_timeout_s, max_duration_s,
             tags, shared, webhook, CAST(CAST(options AS jsonb) - 'workload' AS json),
-            :key, :jobs, :jobs, :at, :at
+            :key, :trace, :jobs, :jobs, :at, :at
         FROM batch WHERE id = :parent
         RETURNING id, project_id, status, webhook
     ), {_FOLLOWED}
@@ -275,4 +278,5 @@ def insert_copy(
     jobs: int,
 ) -> None:
     values = {"id": new, "parent": parent, "user": user, "key": key, "open": is_open, "name": name}
+    values["trace"] = trace.here()
     tx.connection.execute(_INSERT_COPY, {**values, "jobs": jobs, "at": tx.at})

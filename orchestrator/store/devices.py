@@ -141,8 +141,11 @@ def set_yielding(tx: Transaction, device: int, yielding: bool) -> None:
 
 def set_service(tx: Transaction, device: int, service: str, reason: str | None) -> None:
     tx.connection.execute(
-        text("UPDATE device SET service = :service, service_reason = :reason WHERE id = :device"),
-        {"device": device, "service": service, "reason": reason},
+        text(
+            "UPDATE device SET service = :service, service_reason = :reason, service_since = :at"
+            " WHERE id = :device"
+        ),
+        {"device": device, "service": service, "reason": reason, "at": tx.at},
     )
 
 

@@ -15,29 +15,32 @@ COUNTED_MOST: Final = 100_000
 
 # The oldest is the first of one of the priorities, of which there are few; the index that holds
 # only waiting batches leads from each to the next.
+OLDEST_AGE: Final = """
+    WITH RECURSIVE first AS (
+        (
+            SELECT priority, created_at FROM batch
+            WHERE device_type = t.name AND status = 'PENDING'
+            ORDER BY priority DESC, seq LIMIT 1
+        ) UNION ALL (
+            SELECT lower.priority, lower.created_at FROM first CROSS JOIN LATERAL (
+                SELECT priority, created_at FROM batch
+                WHERE device_type = t.name AND status = 'PENDING'
+                    AND priority < first.priority
+                ORDER BY priority DESC, seq LIMIT 1
+            ) AS lower
+        )
+    )
+    SELECT extract(epoch FROM clock_timestamp() - min(created_at))
+    FROM (SELECT created_at FROM first LIMIT 1000) AS counted
+"""
 _TYPES: Final = f"""
     SELECT t.name, t.project_id IS NOT NULL AS of_controllers, (
         SELECT count(*) FROM (
             SELECT 1 FROM batch WHERE device_type = t.name AND status = 'PENDING'
             LIMIT {COUNTED_MOST}
-        ) AS some
+        ) AS counted
     ) AS waiting, (
-        WITH RECURSIVE first AS (
-            (
-                SELECT priority, created_at FROM batch
-                WHERE device_type = t.name AND status = 'PENDING'
-                ORDER BY priority DESC, seq LIMIT 1
-            ) UNION ALL (
-                SELECT lower.priority, lower.created_at FROM first CROSS JOIN LATERAL (
-                    SELECT priority, created_at FROM batch
-                    WHERE device_type = t.name AND status = 'PENDING'
-                        AND priority < first.priority
-                    ORDER BY priority DESC, seq LIMIT 1
-                ) AS lower
-            )
-        )
-        SELECT extract(epoch FROM clock_timestamp() - min(created_at))
-        FROM (SELECT created_at FROM first LIMIT 1000) AS some
+        {OLDEST_AGE}
     ) AS age
     FROM device_type AS t WHERE t.executor <> 'none'
 """

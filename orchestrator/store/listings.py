@@ -1,5 +1,6 @@
 """Batches as users read them. A status and a queue position always come from one snapshot."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypedDict, Unpack
 from uuid import UUID
@@ -18,6 +19,7 @@ from orchestrator.store.listings_waiting import why_waiting
 from schemas.batch import Batch
 from schemas.page import Page
 
+LISTING: Final = "batches"
 _COLUMNS: Final = """
     b.id, b.seq, b.project_id, b.name, b.status, b.open, b.device_type, b.device_name AS device,
     ARRAY(SELECT d.name FROM device d WHERE d.seat = b.id ORDER BY d.name) AS devices,
@@ -58,10 +60,10 @@ def get_batch(connection: Reader, project: UUID, batch: UUID) -> Batch:
     row = connection.execute(_ONE, {"id": batch, "project": project}).one_or_none()
     if row is None:
         raise NotFound(f"there is no batch {batch}")
-    return _batch(row)
+    return batch_of(row)
 
 
-def _batch(row: Row[Any]) -> Batch:
+def batch_of(row: Row[Any]) -> Batch:
     """Its own reason first: the pool's state explains only a batch that nothing else does."""
     reason = row.reason
     if reason is None and row.status == "PENDING":
@@ -77,8 +79,21 @@ class BatchFilter(TypedDict, total=False):
     tag: str | None
     open: bool | None
     name: str | None
+    user: UUID | None
+    ids: list[UUID] | None
     created_after: datetime | None
     created_before: datetime | None
+
+
+def _near(side: str) -> str:
+    """SQL: the number of a batch that lies beyond the moment for certain, so that the index by
+    number skips what is far away. Numbers and clocks are drawn apart, but never by an hour."""
+    sign, order, else_ = ("<", "DESC", "0") if side == "after" else (">", "ASC", str(2**62))
+    beyond = f":created_{side} {'-' if side == 'after' else '+'} interval '1 hour'"
+    return f"""COALESCE((
+        SELECT seq FROM batch far WHERE far.project_id = :project AND far.created_at {sign} {beyond}
+        ORDER BY far.created_at {order} LIMIT 1
+    ), {else_})"""
 
 
 _CLAUSES: Final = {
@@ -86,8 +101,10 @@ _CLAUSES: Final = {
     "tag": "tags @> ARRAY[CAST(:tag AS text)]",
     "open": "open = :open",
     "name": "name = :name",
-    "created_after": "created_at >= :created_after",
-    "created_before": "created_at <= :created_before",
+    "user": "user_id = :user",
+    "ids": "id = ANY(:ids)",
+    "created_after": f"created_at >= :created_after AND seq >= {_near('after')}",
+    "created_before": f"created_at <= :created_before AND seq <= {_near('before')}",
 }
 # Those ahead of a page are counted once for each queue, not once for each batch.
 _PAGE: Final = """
@@ -121,24 +138,46 @@ def list_batches(
     **wanted: Unpack[BatchFilter],
 ) -> Page[Batch]:
     """By creation, newest first unless `ascending`."""
+    rows = batch_rows(
+        connection, project, cursor=cursor, limit=limit + 1, ascending=ascending, wanted=wanted
+    )
+    more = len(rows) > limit
+    return Page[Batch](
+        items=[batch_of(row) for row in rows[:limit]],
+        next_cursor=cursor_of(LISTING, rows[limit - 1].seq) if more else None,
+    )
+
+
+def batch_rows(
+    connection: Reader,
+    project: UUID,
+    *,
+    cursor: str | None,
+    limit: int,
+    ascending: bool,
+    wanted: BatchFilter,
+    beside: str = "",
+) -> Sequence[Row[Any]]:
+    """What `batch_of` reads, with `seq`. `beside`: SQL for more columns, of the batch `b`."""
+    clauses, given = matching(wanted, cursor, ascending=ascending)
+    statement = _PAGE.format(
+        clauses=clauses,
+        order="ASC" if ascending else "DESC",
+        columns=_COLUMNS + beside,
+        ahead=_ahead("span", "first"),
+    )
+    return connection.execute(text(statement), {"project": project, "limit": limit, **given}).all()
+
+
+def matching(
+    wanted: BatchFilter, cursor: str | None, *, ascending: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """SQL behind a WHERE, and its parameters."""
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     clauses = [_CLAUSES[name] for name in given if name != "statuses"]
     if "statuses" in given:
         clauses.append(one_or_any("status", given))
     if cursor is not None:
-        given["place"] = number_in("batches", cursor)
+        given["place"] = number_in(LISTING, cursor)
         clauses.append("seq > :place" if ascending else "seq < :place")
-    statement = _PAGE.format(
-        clauses="".join(f" AND {clause}" for clause in clauses),
-        order="ASC" if ascending else "DESC",
-        columns=_COLUMNS,
-        ahead=_ahead("span", "first"),
-    )
-    rows = connection.execute(
-        text(statement), {"project": project, "limit": limit + 1, **given}
-    ).all()
-    more = len(rows) > limit
-    return Page[Batch](
-        items=[_batch(row) for row in rows[:limit]],
-        next_cursor=cursor_of("batches", rows[limit - 1].seq) if more else None,
-    )
+    return "".join(f" AND {clause}" for clause in clauses), given

@@ -55,7 +55,8 @@ _FINISH: Final = text(
             reason text, value text, ref text, size bigint, sha256 text
         )
     ), old AS (
-        SELECT job.id, job.status, job.batch_id, job.project_id, job.ordinal, given.*,
+        SELECT job.id, job.status, job.batch_id, job.project_id, job.ordinal, job.window_id,
+            given.*,
             CASE WHEN target = 'CANCELED' THEN job.reason END AS canceled_for
         FROM job JOIN given ON job.id = given.job AND job.run = given.run
         WHERE job.status = ANY(:sources) FOR UPDATE OF job
@@ -73,7 +74,8 @@ _FINISH: Final = text(
         INSERT INTO event (project_id, batch_id, job_id, device_id, kind, status, at, detail)
         SELECT project_id, batch_id, id, :device, step.kind, step.status, step.at, step.detail
         FROM old CROSS JOIN LATERAL (
-            VALUES (0, 'started', 'RUNNING', to_timestamp(began_at), NULL::json),
+            VALUES (0, 'started', 'RUNNING', to_timestamp(began_at),
+                    json_build_object('run', run, 'window', window_id)),
                 (1, old.kind, target, to_timestamp(ended_at),
                     CASE WHEN COALESCE(reason, canceled_for) IS NOT NULL
                         THEN json_build_object('reason', COALESCE(reason, canceled_for)) END)
@@ -124,10 +126,11 @@ _START: Final = text(
     WITH moved AS (
         UPDATE job SET status = :target, started_at = to_timestamp(:began), device_id = :device
         WHERE id = :job AND run = :run AND window_id IS NOT NULL AND status = ANY(:sources)
-        RETURNING id, batch_id, project_id
+        RETURNING id, batch_id, project_id, window_id
     )
-    INSERT INTO event (project_id, batch_id, job_id, device_id, kind, status, at)
-    SELECT project_id, batch_id, id, :device, :kind, :target, to_timestamp(:began)
+    INSERT INTO event (project_id, batch_id, job_id, device_id, kind, status, at, detail)
+    SELECT project_id, batch_id, id, :device, :kind, :target, to_timestamp(:began),
+        json_build_object('run', CAST(:run AS int), 'window', window_id)
     FROM moved RETURNING job_id
     """
 )

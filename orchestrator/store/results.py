@@ -43,8 +43,7 @@ def get_result(connection: Reader, project: UUID | None, job: UUID) -> ResultRow
 
 
 # A page is cut where its results would be too many bytes, but is never empty for that.
-_PAGE: Final = text(
-    """
+_CUT: Final = """
     WITH page AS (
         SELECT j.id, j.ordinal, j.status, j.reason, r.job_id, r.ref,
             CASE WHEN r.ref IS NULL THEN COALESCE(r.size, 0) ELSE 0 END AS size
@@ -54,13 +53,24 @@ _PAGE: Final = text(
     ), summed AS (
         SELECT page.*, sum(size) OVER (ORDER BY ordinal) - size AS before FROM page
     )
+"""
+_BEHIND: Final = """
+    FROM summed s LEFT JOIN result r ON r.job_id = s.id
+    WHERE s.before < :bytes ORDER BY s.ordinal
+"""
+_PAGE: Final = text(
+    f"""{_CUT}
     SELECT s.ordinal, CAST(json_build_object(
         'job_id', s.id, 'ordinal', s.ordinal, 'status', s.status, 'reason', s.reason,
         'result', r.value,
         'result_url', CASE WHEN s.job_id IS NOT NULL THEN '/v1/jobs/' || s.id || '/result' END
-    ) AS text) AS item
-    FROM summed s LEFT JOIN result r ON r.job_id = s.id
-    WHERE s.before < :bytes ORDER BY s.ordinal
+    ) AS text) AS item {_BEHIND}
+    """
+)
+_KEPT: Final = text(
+    f"""{_CUT}
+    SELECT s.ordinal, s.id, s.status, s.reason, CAST(r.value AS text) AS value, r.ref, r.size
+    {_BEHIND}
     """
 )
 _LAST: Final = text("SELECT jobs_total FROM batch WHERE id = :batch AND project_id = :project")
@@ -87,3 +97,23 @@ def list_results(
     return JsonPage(
         [row.item for row in rows], cursor_of("results", rows[-1].ordinal) if more else None
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A job with its result: `value` is its text, `ref` where it is too large for the database."""
+
+    ordinal: int
+    job: UUID
+    status: str
+    reason: str | None
+    value: str | None
+    ref: str | None
+    size: int | None
+
+
+def kept_results(connection: Reader, project: UUID, batch: UUID, after: int) -> list[Kept]:
+    """Jobs behind the ordinal `after`: as many as are a page, none at the end."""
+    given = {"batch": batch, "project": project, "place": after, "limit": LIMIT_DEFAULT}
+    rows = connection.execute(_KEPT, {**given, "bytes": PAGE_BYTES})
+    return [Kept(*row) for row in rows]

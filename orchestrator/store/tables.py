@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
-from orchestrator.store import credits, outbox, submitted, tenants
+from orchestrator.store import credits, learned, outbox, submitted, tenants
 from orchestrator.store.columns import column, metadata, moment, words
 from schemas.words import BatchStatus, JobStatus, OnLost
 
-__all__ = ["credits", "metadata", "outbox", "submitted", "tenants"]
+__all__ = ["credits", "learned", "metadata", "outbox", "submitted", "tenants"]
 
 device_type = Table(
     "device_type",
@@ -56,6 +56,7 @@ device = Table(
     Column("type", Text, ForeignKey("device_type.name"), nullable=False, index=True),
     column(Text, "service", "'active'"),
     Column("service_reason", Text),
+    moment("service_since"),
     column(Boolean, "online", "false"),
     Column("session", Text),
     Column("journal", Text),
@@ -171,6 +172,8 @@ batch = Table(
     ),
     Index("batch_project_idx", "project_id", "seq"),
     Index("batch_status_idx", "project_id", "status", "seq"),
+    Index("batch_user_idx", "project_id", "user_id", "seq"),
+    Index("batch_type_idx", "project_id", "device_type", "seq"),
     Index("batch_open_idx", "project_id", "seq", postgresql_where=text("open")),
     Index("batch_created_idx", "project_id", "created_at"),
     Index("batch_name_idx", "project_id", "name", postgresql_where=text("name IS NOT NULL")),
@@ -188,6 +191,8 @@ window = Table(
     Column("journal", Text, nullable=False),
     moment("staged_at", required=True),
     moment("sent_at", required=True),
+    # What runs of it is to stop: its device was taken out of service at once.
+    column(Boolean, "interrupted", "false"),
     # Of a controller's lane only: to which acquire it was offered, and until when that, or the
     # run that was begun, stays its own.
     Column("offer", Text),
@@ -277,6 +282,12 @@ event = Table(
     Column("detail", JSON(none_as_null=True)),
     Index("event_project_idx", "project_id", "xid", "id"),
     Index("event_batch_idx", "batch_id", "xid", "id"),
+    Index(
+        "event_device_idx",
+        "device_id",
+        "at",
+        postgresql_where=text("device_id IS NOT NULL AND job_id IS NULL"),
+    ),
 )
 
 watch = Table(

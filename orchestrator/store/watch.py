@@ -64,7 +64,11 @@ _UNSEATED: Final = """
         AND NOT EXISTS (SELECT 1 FROM device WHERE device.seat = batch.id)
 """
 _UNHEEDED: Final = """
-    SELECT id || ' ' || run FROM job WHERE cancel_requested AND window_id IS NOT NULL LIMIT 1000
+    (SELECT id || ' ' || run FROM job WHERE cancel_requested AND window_id IS NOT NULL LIMIT 1000)
+    UNION (
+        SELECT job.id || ' ' || run FROM "window" JOIN job ON job.window_id = "window".id
+        WHERE "window".interrupted LIMIT 1000
+    )
 """
 # By way of what is on a device, which is little; most open holds are for jobs that wait.
 _OVERHELD: Final = """

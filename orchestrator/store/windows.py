@@ -1,6 +1,6 @@
 """Windows: which jobs have been handed to which device, and not yet settled."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -70,7 +70,8 @@ def shared_payload(tx: Transaction, batch: UUID) -> dict[str, Any]:
 
 
 class InFlight(NamedTuple):
-    """`sent_at` is when its message last left; `staged_at` when it first did."""
+    """`sent_at` is when its message last left; `staged_at` when it first did. `interrupted`: what
+    runs of it is to stop, for the sake of the device."""
 
     id: int
     batch_id: UUID
@@ -79,18 +80,20 @@ class InFlight(NamedTuple):
     journal: str
     staged_at: datetime
     sent_at: datetime
+    interrupted: bool = False
 
 
 _IN_FLIGHT: Final = text(
     """
     WITH known AS (
         SELECT w.id, w.batch_id, w.fence, w.session, w.journal, w.staged_at, w.sent_at,
+            w.interrupted,
             EXISTS (SELECT 1 FROM job WHERE job.window_id = w.id) AS live
         FROM "window" AS w WHERE w.device_id = :device
     ), spent AS (
         DELETE FROM "window" USING known WHERE "window".id = known.id AND NOT known.live
     )
-    SELECT id, batch_id, fence, session, journal, staged_at, sent_at
+    SELECT id, batch_id, fence, session, journal, staged_at, sent_at, interrupted
     FROM known WHERE live ORDER BY id
     """
 )
@@ -168,3 +171,19 @@ _CONTENT: Final = text(
 def content(tx: Transaction, window: int) -> Staged:
     """The window as it stands, for sending its message again."""
     return Staged(window, tuple(tx.connection.execute(_CONTENT, {"window": window}).all()))
+
+
+_INTERRUPT: Final = text('UPDATE "window" SET interrupted = true WHERE id = ANY(:windows)')
+_INTERRUPTED: Final = text('SELECT id FROM "window" WHERE id = ANY(:windows) AND interrupted')
+
+
+def interrupt(tx: Transaction, windows: Collection[int]) -> None:
+    """The device row is locked. What runs of them is to stop; the sweep asks until it has."""
+    tx.connection.execute(_INTERRUPT, {"windows": list(windows)})
+
+
+def interrupted(tx: Transaction, windows: Collection[int]) -> set[int]:
+    """Those of them that are."""
+    if not windows:
+        return set()
+    return set(tx.connection.execute(_INTERRUPTED, {"windows": list(windows)}).scalars())

@@ -15,9 +15,11 @@ from tests.bench import (
     idle,
     links,
     listings,
+    live,
     machine,
     molecules,
     pasqal,
+    portal,
     verify,
 )
 from tests.bench.ground import Ground, prepared
@@ -36,6 +38,8 @@ ENGINE: dict[str, tuple[Section, Callable[[Plan], int]]] = {
     "molecules": (molecules.molecules, lambda plan: plan.submit_rounds),
     "pasqal": (pasqal.pasqal, lambda plan: plan.client_rounds),
     "listings": (listings.listings, lambda plan: 4),
+    "portal": (portal.portal, lambda plan: 2),
+    "live": (live.live, lambda plan: plan.live_batches),
     "verify": (verify.verify, lambda plan: 2),
 }
 IDLE, IDLE_STEPS, SERVERS = "idle", 2, "servers"

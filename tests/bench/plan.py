@@ -25,6 +25,7 @@ class Plan:
     client_rounds: int
     listed_jobs: int
     pages: int
+    live_batches: int
 
 
 FULL: Final = Plan(
@@ -42,6 +43,7 @@ FULL: Final = Plan(
     client_rounds=5,
     listed_jobs=1_000_000,
     pages=7,
+    live_batches=60,
 )
 QUICK: Final = Plan(
     link_rounds=3,
@@ -58,4 +60,5 @@ QUICK: Final = Plan(
     client_rounds=2,
     listed_jobs=100_000,
     pages=3,
+    live_batches=20,
 )

@@ -7,14 +7,14 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import text
 
-from orchestrator.broker.chains import Chains
+from orchestrator.broker.chains import NONE, Chains
 from orchestrator.services.append import append
 from orchestrator.services.core import Core
 from orchestrator.services.hello import hello
@@ -72,7 +72,7 @@ class Caught(Chains):
 
     windows: list[Window]
 
-    def send(self, window: Window) -> None:
+    def send(self, window: Window, headers: Mapping[str, str] = NONE) -> None:
         self.windows.append(window)
 
 

@@ -9,12 +9,14 @@ What tests in here ask for:
   idle for 20 s at most. Devices are everybody's: resume what you pause.
 - `client`: a `holdfast.Client` of the project's owner, to make what a page is to show.
 - `people["member"]`: `username`, `password`, `api_key`, `project_id` of whoever has that role.
-- `visit("member")`: a `Portal` (tests/portal/browser.py), signed in as that role of the project
-  (`reader`, `member`, `operator`, `owner`), as the owner of the other project (`stranger`), or as
-  nobody (no word). Further words are Playwright's for a context, such as
-  `java_script_enabled=False` or `color_scheme="dark"`. Each visit is a context of its own, and
-  several may be open at once. `.page` is Playwright's page; `.open("/devices")` fails unless it
-  is answered 200 (or the status that is given); `.axe()` gives what axe-core finds grave.
+- `visit("member")`: a `Portal` (tests/portal/browser.py) with the session of that role of the
+  project (`reader`, `member`, `operator`, `owner`), of the owner of the other project
+  (`stranger`), or of nobody (no word). A role signs in once for all tests; a test that signs out
+  begins with `visit()` and `.sign_in(people["member"])`. Nothing is open yet. Further words are
+  Playwright's for a context, such as `java_script_enabled=False` or `color_scheme="dark"`. Each
+  visit is a context of its own, and several may be open at once. `.page` is Playwright's page;
+  `.open("/devices")` fails unless it is answered 200 (or the status that is given); `.axe()`
+  gives what axe-core finds grave.
 - `browser`: Chromium, one for each module.
 - `scene`: a laboratory's day (tests/portal/scene.py), made once for whoever asks for it.
 
@@ -24,6 +26,7 @@ console, nothing refused by the policy. An answer that a test provokes is pardon
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -37,6 +40,7 @@ from tests.portal.scene import DEVICES, Scene, played
 from tests.submit.dev import Dev, running_dev
 
 Visit = Callable[..., Portal]
+Cookies = list[Any]
 BENCHES = ("bench-a:BENCH:scripted", "bench-b:BENCH:scripted")
 WORDS = (
     *("--idle-timeout", "20"),
@@ -45,16 +49,21 @@ WORDS = (
 HERE = "tests/portal/"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What makes the stack ready and the scene complete has deadlines of its own."""
+    for item in items:
+        if item.nodeid.startswith(HERE):
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Now, since a test's own time limit is too short for an installation."""
-    if session.config.option.collectonly:
-        return
+    """Now, since a test's own time limit is too short for an installation. What went wrong is
+    told by each test."""
     if any(item.nodeid.startswith(HERE) for item in session.items):
-        for install in (chromium, lambda: npm_package("axe-core")):
-            try:
-                install()
-            except NotInstalled:
-                return  # Said by each test that needs it.
+        with suppress(NotInstalled):
+            chromium()
+        with suppress(NotInstalled):
+            npm_package("axe-core")
 
 
 @pytest.fixture(scope="session")
@@ -88,15 +97,26 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, Cookies]:
+    """By role, of those who have signed in before."""
+    return {}
+
+
 @pytest.fixture
-def visit(browser: Browser, dev: Dev, people: dict[str, User]) -> Iterator[Visit]:
+def visit(
+    browser: Browser, dev: Dev, people: dict[str, User], sessions: dict[str, Cookies]
+) -> Iterator[Visit]:
     visits: list[Portal] = []
 
     def begin(role: str = "", **wishes: Any) -> Portal:
-        visits.append(Portal(browser, dev.base_url, **wishes))
-        if role:
-            visits[-1].sign_in(people[role])
-        return visits[-1]
+        visits.append(portal := Portal(browser, dev.base_url, **wishes))
+        if role in sessions:
+            portal.context.add_cookies(sessions[role])
+        elif role:
+            portal.sign_in(people[role])
+            sessions[role] = list(portal.context.cookies())
+        return portal
 
     yield begin
     faults = [fault for each in visits for fault in each.faults()]

@@ -28,12 +28,13 @@ HEXAGON: Final = (21, 25, 26, 30, 34, 35, 39)
 GOLDEN: Final = 0.6180339887
 BOND: Final = (0.9, 1.5)
 """Angstrom: where the length of the nitrogen molecule is looked for."""
+Place = tuple[float, float, float]
 STEPS: Final = 12
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Batches by what became of them."""
+    """Batches by what became of them, as they were when all was in place; two of their jobs."""
 
     counted: Batch
     converged: Batch
@@ -42,14 +43,8 @@ class Scene:
     running: Batch
     idle: Batch
     waiting: list[Batch]
-
-    @property
-    def failed_job(self) -> str:
-        return self.failed.jobs("ERROR")[0].id
-
-    @property
-    def counted_job(self) -> str:
-        return self.counted.jobs()[0].id
+    counted_job: str
+    failed_job: str
 
 
 def played(dev: Dev, people: Mapping[str, User]) -> Scene:
@@ -63,7 +58,8 @@ def played(dev: Dev, people: Mapping[str, User]) -> Scene:
             "EMU_FREE", scan(), sequence=ring, name="Ring of six, scan", tags=["mis", "ring-6"]
         )
         converged = relaxed(operator)
-        failed = wrong(member, ring)
+        equip(owner)
+        failed = wrong(member)
         running = quenched(owner, "Hexagon quench", runs=200, jobs=40)
         idle = learning(member, ring)
         waiting = list(queued(owner, member, ring))
@@ -71,7 +67,17 @@ def played(dev: Dev, people: Mapping[str, User]) -> Scene:
         for batch in (counted, converged, failed):
             batch.wait(timeout=WITHIN_S)
         until(lambda: running.refresh().jobs_done, WITHIN_S)
-        return Scene(counted, converged, failed, canceled, running, idle, waiting)
+        return Scene(
+            counted=counted,
+            converged=converged,
+            failed=failed,
+            canceled=canceled,
+            running=running,
+            idle=idle,
+            waiting=waiting,
+            counted_job=counted.jobs()[0].id,
+            failed_job=failed.jobs("ERROR")[0].id,
+        )
 
 
 def relaxed(client: Client) -> Batch:
@@ -96,17 +102,36 @@ def relaxed(client: Client) -> Batch:
 
 
 def nitrogen(length: float) -> dict[str, Any]:
-    atoms = {"symbols": ["N", "N"], "positions": [[0.0, 0.0, 0.0], [0.0, 0.0, length]]}
-    return {"type": "single_point_energy", "atoms": atoms, "name": f"{length:.4f} Å"}
+    return energy_of(["N", "N"], [(0, 0, 0), (0, 0, length)], f"{length:.4f} Å")
 
 
-def wrong(client: Client, ring: str) -> Batch:
-    """One of its jobs asks for an amplitude below zero."""
-    jobs = scan()[:3]
-    jobs[1]["variables"]["omega_max"] = -2.0
-    return client.create_batch(
-        "EMU_FREE", jobs, sequence=ring, name="Ring of six, wide scan", tags=["mis", "ring-6"]
-    )
+def energy_of(symbols: list[str], positions: list[Place], name: str) -> dict[str, Any]:
+    """The payload of a job."""
+    return {
+        "job_type": "single_point_energy",
+        "level_of_theory": "GFN2-xTB",
+        "atoms": {"symbols": symbols, "positions": positions},
+        "name": name,
+    }
+
+
+def equip(client: Client) -> None:
+    """Keys for what works here without a person."""
+    client.create_key("notebook", ["submit"])
+    client.create_key("chem-box", kind="runner")
+    client.revoke_key(client.create_key("old laptop", ["read"]).id)
+
+
+def wrong(client: Client) -> Batch:
+    """Two molecules of salt, taken apart until no density is found any more."""
+    near: list[Place] = [(0, 0, 0), (0, 0, 2.4)]
+    apart: dict[str, list[Place]] = {
+        "neighbours": [*near, (4, 0, 0), (4, 0, 2.4)],
+        "10 Å apart": [*near, (10, 0, 0), (10, 0, 2.4)],
+        "torn": [(0, 0, 0), (0, 0, 25), (30, 0, 0), (30, 0, 40)],
+    }
+    jobs = [{"payload": energy_of(["Na", "Cl"] * 2, at, name)} for name, at in apart.items()]
+    return client.create_batch("XTB", jobs, name="Salt, taken apart", tags=["nacl"])
 
 
 def learning(client: Client, ring: str) -> Batch:
@@ -155,7 +180,9 @@ NAMES: Final = (
 
 def quenched(client: Client, name: str, *, runs: int, jobs: int) -> Batch:
     """Seven atoms under a pulse of growing strength, on the processor."""
-    points = [{"runs": runs, "variables": {"area": 1.0 + 0.2 * n}} for n in range(jobs)]
+    points = [
+        {"runs": runs, "variables": {"area": round(0.8 + 2 * n / jobs, 3)}} for n in range(jobs)
+    ]
     tags = [name.split(",")[0].lower().replace(" ", "-")]
     return client.create_batch("FRESNEL", points, sequence=hexagon(), name=name, tags=tags)
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from orchestrator.broker.chains import Chains
+from orchestrator.broker.chains import NONE, Chains
 from orchestrator.broker.permits import Heard, Permits, Run
 from orchestrator.broker.streams import Streams
 from orchestrator.errors import Unavailable
@@ -134,7 +134,7 @@ class SimChains(Chains):
         super().__init__(cast(Any, None))
         object.__setattr__(self, "broker", broker)
 
-    def send(self, window: Window) -> None:
+    def send(self, window: Window, headers: Mapping[str, str] = NONE) -> None:
         self.broker.ask()
         self.broker.devices[window.device].append(window)
         self.broker.answer()

@@ -1,6 +1,6 @@
 """Devices and windows in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -187,6 +187,15 @@ class Windows:
 
     def content(self, tx: Transaction, window: int) -> Staged:
         return Staged(window, cast(Any, tuple(rows_of(tx).staged(window))))
+
+    def interrupt(self, tx: Transaction, windows: Collection[int]) -> None:
+        rows = rows_of(tx).windows
+        for window in windows:
+            rows_of(tx).put(rows, window, rows[window]._replace(interrupted=True))
+
+    def interrupted(self, tx: Transaction, windows: Collection[int]) -> set[int]:
+        rows = rows_of(tx).windows
+        return {window for window in windows if window in rows and rows[window].interrupted}
 
 
 def _staged(job: Job) -> StagedJob:

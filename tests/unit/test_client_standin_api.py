@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from schemas.batch import Batch, BatchCreated, BatchIn, CancelBatchesIn, RebatchIn, TagsIn
-from schemas.device import Device, Key, KeyCreated, KeyIn, PauseIn
+from schemas.device import Device, DrainIn, Key, KeyCreated, KeyIn, PauseIn
 from schemas.job import CancelIn, CancelJobsIn, Job, JobIn, JobsIn
 from schemas.problem import Problem
-from schemas.words import BatchStatus, DeviceStatus
+from schemas.words import BatchStatus, DeviceStatus, DrainWhen
 from tests.unit.test_client_standin_model import BATCH_OVER, JOB_OVER, LIMITS, Model, matches, now
 
 Thing = TypeVar("Thing")
@@ -213,7 +213,10 @@ class Api:
         return self.turn(name, DeviceStatus.PAUSED, PauseIn.model_validate(seen.body).reason)
 
     def drain(self, seen: Seen, name: str) -> tuple[int, Any]:
-        return self.turn(name, DeviceStatus.DRAINING, PauseIn.model_validate(seen.body).reason)
+        asked = DrainIn.model_validate(seen.body)
+        last = asked.when is DrainWhen.AFTER_BATCH
+        status = DeviceStatus.DRAINING if last else DeviceStatus.PAUSED
+        return self.turn(name, status, asked.reason)
 
     def resume(self, seen: Seen, name: str) -> tuple[int, Any]:
         return self.turn(name, DeviceStatus.ONLINE, None)

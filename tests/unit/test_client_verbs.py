@@ -97,6 +97,7 @@ def test_a_paused_device_tells_its_reason(client: Client) -> None:
     paused = client.pause_device("emu-1", "laser")
     assert (paused.status, paused.reason) == ("PAUSED", "laser")
     assert client.drain_device("emu-1", "later").status == "DRAINING"
+    assert client.drain_device("emu-1", "smoke", when="now").status == "PAUSED"
     assert client.resume_device("emu-1").status == "ONLINE"
     assert [device.name for device in client.devices()] == ["emu-1"]
 

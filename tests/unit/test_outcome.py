@@ -26,6 +26,7 @@ def judge(
     retaken: bool = False,
     same_journal: bool = True,
     on_lost: OnLost = OnLost.RETRY,
+    interrupted: bool = False,
 ) -> Fate:
     return fate(
         outcome,
@@ -33,6 +34,7 @@ def judge(
         retaken=retaken,
         same_journal=same_journal,
         on_lost=on_lost,
+        interrupted=interrupted,
     )
 
 
@@ -120,3 +122,17 @@ def test_a_unique_device_is_waited_for_and_a_pool_tries_elsewhere(
     pool_size: int, expected: OnLost
 ) -> None:
     assert on_lost_of(None, pool_size) is expected
+
+
+def test_a_run_that_was_stopped_for_its_device_waits_for_another_unless_nobody_wants_it() -> None:
+    assert judge(CANCELED, interrupted=True) is Fate.PREEMPTED
+    assert judge(CANCELED, interrupted=True, unwanted=True) is Fate.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"), [(DONE, Fate.DONE), (FAILED, Fate.FAILED), (LOST, Fate.LOST)]
+)
+def test_a_run_that_ended_by_itself_while_it_was_being_stopped_ended_so(
+    outcome: Done | Failed | Lost, expected: Fate
+) -> None:
+    assert judge(outcome, interrupted=True) is expected

@@ -74,7 +74,7 @@ def test_every_module_says_what_it_is_about() -> None:
 
 
 def test_no_lock_names_a_host() -> None:
-    for lock in tracked("*.lock"):
+    for lock in tracked("*.lock", "*package-lock.json"):
         found = re.search(r"https?://\S+|--(?:extra-)?index-url.*|--find-links.*", lock.read_text())
         assert found is None, f"{name_of(lock)} names {found.group()}"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.services.content import Asked, canonical, key_of, parse, read
@@ -37,7 +37,15 @@ def rounded(payload: dict[str, Any]) -> dict[str, Any]:
     return {**payload, "atoms": {**payload["atoms"], "positions": positions}}
 
 
+def with_fmax(fmax: float) -> dict[str, Any]:
+    atoms = {"symbols": [], "positions": [], "charge": 0}
+    return {"atoms": atoms, "level_of_theory": "", "fmax": fmax, "constraints": []}
+
+
 @given(payloads)
+@example(with_fmax(1e15))
+@example(with_fmax(9007199254740994.0))
+@example(with_fmax(1e16))
 def test_the_canonical_text_is_that_of_the_standard(payload: dict[str, Any]) -> None:
     assert canonical(payload) == rfc8785.dumps(rounded(payload)).decode()
 

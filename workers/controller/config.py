@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from schemas import logs
 from schemas.controller import MAX_LANES, PATTERN, RESERVED, Slots
 
 RUNNER_KEY: Final = "HOLDFAST_RUNNER_KEY"
@@ -40,6 +41,7 @@ class Config(BaseModel):
     kill_grace_s: Annotated[float, Field(ge=0, le=60)] = 10.0
     max_result_bytes: Annotated[int, Field(ge=1024)] = 64 * 2**20
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: logs.Format = "text"
 
     @property
     def width(self) -> int:

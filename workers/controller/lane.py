@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic_core import to_json
 
-from schemas import failpoint
+from schemas import failpoint, logs
 from schemas.controller import Lease, StartIn
 from schemas.task import Canceled, Done, Failed, Lost, Result
 from workers.controller.checkpoint import CheckpointFile
@@ -99,7 +99,8 @@ class Lane:
                 continue
             self.held = Held(lease, *self.files_of(lease))
             try:
-                self._one(self.held)
+                with logs.about(job=lease.job_id, run=lease.epoch):
+                    self._one(self.held)
             except JournalError as error:
                 # Nothing runs on a machine that could not say afterwards that it did.
                 logger.error("%s not begun: journal: %s", lease.assignment_id, error)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from schemas import logs
 from workers.controller import report
 from workers.controller.config import (
     RUNNER_KEY,
@@ -64,12 +65,15 @@ def run(given: Mapping[str, Any], env: Mapping[str, str]) -> int:
     folder = state_dir(env, str(given["name"]))
     try:
         said = {k: v for k, v in given.items() if v is not None}
-        config = make({**load(folder), **said})
+        config = make({**load(folder), **_log_format(env), **said})
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Jobs are not to find it in their own environment.
         os.environ.pop(RUNNER_KEY, None)
-        logging.basicConfig(
-            level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        logs.configure(
+            "controller",
+            format=config.log_format,
+            level=config.log_level,
+            secrets=[config.runner_key],
         )
         logging.getLogger("httpx").setLevel(logging.WARNING)
         with _journal(folder / "journal", config.name) as journal:
@@ -103,6 +107,12 @@ def drain(name: str, env: Mapping[str, str], *, wait_s: float) -> int:
 def status(env: Mapping[str, str]) -> list[dict[str, Any]]:
     """What each controller of this machine last said of itself."""
     return [said for folder in state_dirs(env) if (said := report.read(folder))]
+
+
+def _log_format(env: Mapping[str, str]) -> dict[str, str]:
+    """As for every other part: it belongs to where this runs, not to the controller."""
+    said = env.get("HOLDFAST_LOG_FORMAT")
+    return {"log_format": said} if said else {}
 
 
 def _child(config: Config, mark: str, env: Mapping[str, str]) -> ChildOptions:

@@ -17,12 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from schemas import logs
 from workers.executors import frames
 from workers.executors.base import Executor, JobFailed, Work
 from workers.executors.frames import FrameReader, Kind
 from workers.executors.registry import load
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("workers.executors.host")
 
 _PR_SET_PDEATHSIG: Final = 1
 _LONGEST_REASON: Final = 4000
@@ -52,7 +53,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A print in somebody's executor belongs in the log.
     os.dup2(sys.stderr.fileno(), 1)
-    logging.basicConfig(level=options.log_level, format="%(asctime)s executor %(message)s")
+    logs.configure("executor", format=options.log_format, level=options.log_level)
     sock = socket.socket(fileno=options.fd)
     try:
         executor = load(options.executor)(**json.loads(options.options))
@@ -81,8 +82,10 @@ def _serve(
         stop.asked, stop.busy = False, True
         task = json.loads(frame[1])
         shared = task.pop("shared", shared)
+        about = task.pop("about", {})
         work = Work(shared=shared, **task)
-        ended, (kind, body) = _run(executor, work, stop, options.max_result_bytes)
+        with logs.about(**about):
+            ended, (kind, body) = _run(executor, work, stop, options.max_result_bytes)
         # Told before the answer, so that no job is handed to a process that is leaving.
         if retiring := _too_fat(options.max_rss_mb):
             frames.send(sock, Kind.RETIRING, b"")
@@ -152,6 +155,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--max-result-bytes", type=int, required=True)
     parser.add_argument("--max-rss-mb", type=float, default=0.0)
     parser.add_argument("--log-level", default="INFO")
+    parser.add_argument("--log-format", default="text")
     return parser.parse_args()
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from schemas import logs
 from workers.executors import frames
 from workers.executors.base import Work
 from workers.executors.frames import FrameReader, Kind
@@ -39,6 +40,7 @@ class ChildOptions:
     kill_grace_s: float = 0.5
     start_s: float = 120.0
     log_level: str = "INFO"
+    log_format: str = "text"
 
 
 class Process:
@@ -96,6 +98,7 @@ class Process:
             "job": work.job,
             "run": work.run,
             "payload": work.payload,
+            "about": logs.known(),
         }
         if not self._knows(work):
             task["shared"] = work.shared
@@ -171,4 +174,5 @@ def _command(options: ChildOptions, fd: int) -> list[str]:
         *("--fd", str(fd), "--parent", str(os.getpid())),
         *("--max-result-bytes", str(options.max_result_bytes)),
         *("--max-rss-mb", str(options.max_rss_mb or 0.0), "--log-level", options.log_level),
+        *("--log-format", options.log_format),
     ]

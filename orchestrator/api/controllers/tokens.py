@@ -12,6 +12,7 @@ from orchestrator.services.remote.lanes import hear
 from orchestrator.services.remote.register import digest_of
 from orchestrator.store import controllers
 from orchestrator.store.controllers import ControllerRow
+from schemas import logs
 
 _WHERE: Final = "send the controller's token in the header: Authorization: Bearer ct_..."
 _NO_TOKEN: Final = "this is a key, not a controller's token: register first, and use what it gives"
@@ -30,6 +31,7 @@ def controller_in(request: Request) -> ControllerRow:
     row = asked_twice(core, lambda reader: controllers.by_token(reader, digest))
     if row is None:
         raise Unauthorized(_DEAD)
+    logs.note(project=row.project_id)
     hear(core, row)
     return row
 

@@ -15,6 +15,7 @@ from orchestrator.errors import Forbidden, NotFound, Unauthorized
 from orchestrator.services.core import Core
 from orchestrator.services.tokens import user_of
 from orchestrator.store import members
+from schemas import logs
 from schemas.words import KeyKind, Scope
 
 LONGEST_TOKEN: Final = 4096
@@ -76,4 +77,6 @@ def _user(core: Core, user: UUID, scope: Scope) -> Caller:
     projects = tuple(each for each, role in roles.items() if scope in SCOPES_OF[role])
     if not projects:
         raise Forbidden(f"your role in your projects does not allow {scope.value!r}")
+    if len(projects) == 1:
+        logs.note(project=projects[0])
     return Caller(core, projects, user)

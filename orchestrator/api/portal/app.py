@@ -8,11 +8,33 @@ from starlette.exceptions import HTTPException
 
 from orchestrator.api import problems
 from orchestrator.api.envelope import Faults
-from orchestrator.api.portal import sign_in
+from orchestrator.api.portal import (
+    access,
+    batch_actions,
+    batch_live,
+    batches,
+    bulk,
+    devices,
+    downloads,
+    job,
+    sign_in,
+    submit,
+)
 from orchestrator.api.portal.route import problem_page
 from orchestrator.api.portal.view import sealed
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (sign_in.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    sign_in.router,
+    batches.router,
+    bulk.router,
+    downloads.router,
+    submit.router,
+    access.router,
+    batch_live.router,
+    batch_actions.router,
+    job.router,
+    devices.router,
+)
 APIS: Final = ("/v1", "/api", "/core-fast", "/account", "/oauth", "/health", "/metrics")
 
 

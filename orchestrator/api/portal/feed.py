@@ -184,6 +184,9 @@ class Feed:
         if not self.known.is_set():
             self._place = await self._ask(now_cursor)
             self.known.set()
+            # Whatever was read before this place was known may lack what came in between.
+            for audience in self.audiences.values():
+                audience.tell_all()
             return
         while True:
             given = partial(list_news, project=self.project, after=self._place, limit=AT_ONCE)

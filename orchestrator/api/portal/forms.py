@@ -96,9 +96,11 @@ async def _multipart(headers: Headers, raw: bytes, most: int) -> Form:
     except (MultiPartException, KeyError) as error:
         raise BadRequest("this is no form, or one with too many fields") from error
     fields: dict[str, list[str]] = {}
-    for name, value in found.multi_items():
-        fields.setdefault(name, []).append(await _text(name, value))
-    await found.close()
+    try:
+        for name, value in found.multi_items():
+            fields.setdefault(name, []).append(await _text(name, value))
+    finally:
+        await found.close()
     return _checked(fields)
 
 

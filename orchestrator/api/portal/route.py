@@ -12,9 +12,10 @@ from fastapi.routing import APIRoute
 
 from orchestrator.api.portal.view import page, sealed
 from orchestrator.api.portal.visitor import NotSignedIn
-from orchestrator.api.problems import refusal_of, status_of, waiting
+from orchestrator.api.problems import HEADERS, refusal_of, status_of, waiting
 from orchestrator.errors import Flaw, HoldfastError, Rejected
 
+OPERATOR: Final = "/portal/operator"
 _WORDS: Final = {
     400: "That request makes no sense here",
     401: "You are not signed in",
@@ -56,8 +57,9 @@ def pages(**options: Any) -> APIRouter:
 
 def refused(request: Request, error: HoldfastError) -> Response:
     flaws = error.flaws if isinstance(error, Rejected) else ()
-    answer = problem_page(request, status_of(error), str(error), flaws)
-    answer.headers.update(waiting(error))
+    status = status_of(error)
+    answer = problem_page(request, status, str(error), flaws)
+    answer.headers.update(HEADERS.get(status, {}) if status == 503 else waiting(error))
     return answer
 
 
@@ -70,10 +72,18 @@ def problem_page(
     )
 
 
+def ours(path: str) -> str:
+    """Only a path of this server: a link must not lead elsewhere through us."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+
+
 def _to_sign_in(request: Request, error: NotSignedIn) -> Response:
     """A page that reads on by itself, or posts, is told so; a person is led there and back."""
     if request.method != "GET" or "hx-request" in request.headers:
         return refused(request, error)
     where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.url.path == OPERATOR:
+        # A proxy asks for somebody who wants to go elsewhere.
+        where = ours(request.headers.get("x-forwarded-uri", "/"))
     back = "" if where == "/" else f"?next={quote(where, safe='')}"
     return RedirectResponse(f"/login{back}", status_code=303)

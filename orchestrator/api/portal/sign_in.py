@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from orchestrator.api.auth import core_of
 from orchestrator.api.portal.forms import Act, Form, acting, check_csrf, read_form
-from orchestrator.api.portal.route import pages
+from orchestrator.api.portal.route import OPERATOR, ours, pages
 from orchestrator.api.portal.view import ASSETS, go_to, is_secure, page
 from orchestrator.api.portal.visitor import COOKIE, Operates, Visits, csrf_of
 from orchestrator.api.problems import status_of, waiting
@@ -52,7 +52,7 @@ def log_in(request: Request, form: Annotated[Form, Depends(read_form)]) -> Respo
         answer = _form(request, form, str(error), status=status_of(error))
         answer.headers.update(waiting(error))
         return answer
-    answer = RedirectResponse(_ours(form.get("next")), status_code=303)
+    answer = RedirectResponse(ours(form.get("next")), status_code=303)
     answer.set_cookie(
         COOKIE,
         secret,
@@ -96,11 +96,6 @@ def _form(
     return answer
 
 
-def _ours(path: str) -> str:
-    """Only a path of this server: a link must not lead elsewhere through us."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
-
-
 @router.post("/logout")
 def log_out(act: Annotated[Act, acting(Scope.READ)]) -> Response:
     sessions.end(act.core, act.visitor.session)
@@ -126,7 +121,7 @@ def switch(request: Request, act: Annotated[Act, acting(Scope.READ)]) -> Respons
     return go_to(request, "/")
 
 
-@router.get("/portal/operator")
+@router.get(OPERATOR)
 def operator(visitor: Operates) -> Response:
     """For a proxy that asks whether to let somebody through to Flower."""
     return Response(status_code=204)

@@ -14,6 +14,7 @@ from orchestrator.api.auth import asked_twice, core_of
 from orchestrator.errors import Forbidden, Unauthorized
 from orchestrator.services.keys import digest_of
 from orchestrator.store import sessions
+from schemas import logs
 from schemas.words import Role, Scope
 
 COOKIE: Final = "holdfast_session"
@@ -77,6 +78,7 @@ def visiting(scope: Scope) -> Callable[[Request], Visitor]:
             seen.scopes,
         )
         request.state.visitor = found
+        logs.note(project=found.project)
         if scope not in found.scopes:
             raise Forbidden(
                 f"this needs the right to {scope.value}, which you do not have in the project"

@@ -17,7 +17,7 @@ from orchestrator.store.listings_devices import get_device, list_devices
 from orchestrator.store.listings_reading import Reader, reading
 from orchestrator.store.submissions import Report
 from orchestrator.store.transaction import Transaction
-from schemas.device import Device, PauseIn
+from schemas.device import Device, DrainIn, PauseIn
 from schemas.page import Page
 from schemas.words import Scope
 
@@ -60,11 +60,12 @@ def resume_device(
 
 @router.post("/{name}/drain", responses=shows(Device))
 def drain_device(
-    name: str, post: Annotated[Post[PauseIn], posting(Scope.OPERATE, PauseIn)]
+    name: str, post: Annotated[Post[DrainIn], posting(Scope.OPERATE, DrainIn)]
 ) -> Response:
-    """It finishes the batch that it has, and takes no other."""
-    reason = post.body.reason
-    return _change(post, name, lambda tx: device.drain(post.core, tx, name, reason))
+    """Out of service: once the batch that it has is over, from the next job on (a pause), or now:
+    then what runs is stopped, does not count as failed, and runs again when the device is back."""
+    take_out, reason = device.TAKE_OUT[post.body.when], post.body.reason
+    return _change(post, name, lambda tx: take_out(post.core, tx, name, reason))
 
 
 @router.delete("/{name}", status_code=204)

@@ -38,7 +38,8 @@ def complete(core: Core, row: ControllerRow, named: Assignment, body: CompleteIn
     settle(core, _message(found, outcome))
     with core.transaction() as tx:
         after = find(tx, row, named)
-    if broken and after.status not in JOB_ENDS:
+    returned = broken or isinstance(outcome, Canceled)
+    if returned and after.status not in JOB_ENDS:
         return False
     if not _is_over(after, named, body.epoch):
         raise stale(after, body.epoch)

@@ -20,6 +20,7 @@ from orchestrator.store.assignments import Assigned
 from orchestrator.store.controllers import ControllerRow
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
+from schemas import logs
 from schemas.controller import GRACE_S
 from schemas.task import Failed, Lost, Settle, Skipped
 
@@ -39,7 +40,8 @@ def tend(core: Core) -> None:
         logger.warning("controllers are not looked after: %s", error)
         return
     for job, device_type in due:
-        _try(end_job, core, job, device_type, _judged)
+        with logs.about(job=job):
+            _try(end_job, core, job, device_type, _judged)
     for device in silent:
         _try(_fall_silent, core, device, silent_after)
 

@@ -2,9 +2,9 @@
 // Everything here improves a page that works without it.
 "use strict";
 
-const ZONE = new Intl.DateTimeFormat(undefined, {
-  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit",
-});
+const PARTS = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" };
+const THIS_YEAR = new Intl.DateTimeFormat(undefined, { ...PARTS, second: "2-digit" });
+const ANY_YEAR = new Intl.DateTimeFormat(undefined, { ...PARTS, year: "numeric" });
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
 // The server's clock, as far as this page can tell: countdowns must not go by a wrong watch.
@@ -28,7 +28,8 @@ function tell(time) {
   const at = Date.parse(time.dateTime), style = time.dataset.style;
   if (Number.isNaN(at)) return;
   const away = (at - serverNow()) / 1000;
-  let text = ZONE.format(at);
+  const sameYear = new Date(at).getFullYear() === new Date(serverNow()).getFullYear();
+  let text = (sameYear ? THIS_YEAR : ANY_YEAR).format(at);
   if (style === "ago") text = away > -1 ? "now" : `${span(-away)} ago`;
   if (style === "until") text = away < 1 ? "now" : `in ${span(away)}`;
   if (time.textContent !== text) time.textContent = text;
@@ -55,11 +56,13 @@ function tick(root = document) {
 
 // Selections: a form.selects with input[name=id] boxes and one input.all; data-count tells how many.
 function select(form) {
-  const boxes = [...document.querySelectorAll(`input[name=id][form="${form.id}"], #${form.id} input[name=id]`)];
+  // Not form.id: a field of that name hides it.
+  const id = form.getAttribute("id");
+  const boxes = [...document.querySelectorAll(`input[name=id][form="${id}"], #${id} input[name=id]`)];
   const chosen = boxes.filter((box) => box.checked).length;
   form.querySelectorAll("[data-count]").forEach((e) => { e.textContent = String(chosen); });
   form.querySelectorAll("[data-needs-selection]").forEach((e) => { e.disabled = chosen === 0; });
-  document.querySelectorAll(`input.all[form="${form.id}"], #${form.id} input.all`).forEach((all) => {
+  document.querySelectorAll(`input.all[form="${id}"], #${id} input.all`).forEach((all) => {
     all.checked = chosen > 0 && chosen === boxes.length;
     all.indeterminate = chosen > 0 && chosen < boxes.length;
   });
@@ -99,6 +102,19 @@ document.addEventListener("keydown", (event) => {
 });
 // What arrives live is told in the same words at once.
 document.addEventListener("htmx:after:swap", () => { tick(); selections(); });
+// Live updates: a session that is over leads to the way in; what may be old says so.
+document.addEventListener("over", () => location.reload());
+function age(old) {
+  const told = document.getElementById("stale");
+  if (!old) told?.remove();
+  if (!old || told) return;
+  const note = Object.assign(document.createElement("p"), { id: "stale", className: "note bad" });
+  note.setAttribute("role", "status");
+  note.textContent = "This page may be out of date: the server does not answer. It is asked again until it does.";
+  document.getElementById("content").prepend(note);
+}
+for (const name of ["stale", "htmx:sse:error"]) document.addEventListener(name, () => age(true));
+for (const name of ["fresh", "htmx:sse:after:connection"]) document.addEventListener(name, () => age(false));
 
 function begin() {
   tick();
