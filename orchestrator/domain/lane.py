@@ -101,7 +101,7 @@ def _end(stay: Stay, ended: Mapping[UUID, datetime], at_latest: datetime | None)
 
 def outages(told: Sequence[Told], span: Span, *, service: str, online: bool) -> list[Outage]:
     """Oldest first. `service` and `online` are as of now: what no event of the span changed has
-    been so all the time."""
+    been so all the time. Before a device was heard of for the first time it was not away."""
     marks = [each for each in told if _is_own(each) and span.begin <= each.at <= span.end]
     found: list[Outage] = []
     for state, begin, end in _states(marks, span, service, online):
@@ -129,6 +129,8 @@ def _states(
         service = (first_service.detail or NOTHING).get("was", "active")
     if first_heard is not None:
         online = (first_heard.detail or NOTHING).get("was", "online") == "online"
+        if (first_heard.detail or NOTHING).get("was") == "new":
+            online = True
     reason: str | None = None
     since = span.begin
     for mark in marks:

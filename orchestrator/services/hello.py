@@ -69,7 +69,8 @@ def _welcome(core: Core, device: DeviceRow, message: Hello) -> bool:
 def adopt(core: Core, tx: Transaction, device: DeviceRow, session: Session) -> DeviceRow:
     """The device as it is with this session; logged when it was not online with it before."""
     if not device.online or device.session != session.id:
-        detail = {"device": device.name, "was": "online" if device.online else "offline"}
+        before = "online" if device.online else "new" if device.session is None else "offline"
+        detail = {"device": device.name, "was": before}
         core.devices.log(tx, device.id, "online", status="ONLINE", detail=detail)
     core.devices.take_session(
         tx,

@@ -174,7 +174,7 @@ def test_the_past_names_own_batches_and_hatches_the_rest(api: Api, puppet: Puppe
     puppet.serve_all()
     call(api.core, pause, "dev-1", "calibration")
     with visiting(api) as browser:
-        page = browser.get("/devices?hours=1").text
+        page = browser.get("/devices?minutes=60").text
     strip = page[page.index('class="strip"') :]
     assert f"/batches/{mine}" in strip or "2 batches" in strip
     assert str(theirs) not in page and "Theirs" not in page
@@ -183,7 +183,7 @@ def test_the_past_names_own_batches_and_hatches_the_rest(api: Api, puppet: Puppe
 
 def test_a_range_that_there_is_not_is_refused(api: Api) -> None:
     with visiting(api) as browser:
-        assert browser.get("/devices?hours=7").status_code == 422
+        assert browser.get("/devices?minutes=7").status_code == 422
 
 
 def test_without_a_device_the_page_says_how_to_get_one(api: Api) -> None:

@@ -49,10 +49,10 @@ def pictures(scene: Scene) -> Sequence[Picture]:
     idle = f"/batches/{scene.idle.id}"
     return (
         Picture("batch", idle),
-        Picture("devices", "/devices?hours=1"),
+        Picture("devices", "/devices?minutes=10"),
         Picture("batch-dark", idle, DARK),
-        Picture("devices-dark", "/devices?hours=1", DARK),
-        Picture("devices-phone", "/devices?hours=1", HELD),
+        Picture("devices-dark", "/devices?minutes=10", DARK),
+        Picture("devices-phone", "/devices?minutes=10", HELD),
         Picture("batches", "/batches"),
         Picture("batches-dark", "/batches", DARK),
         Picture("batches-phone", "/batches", HELD),

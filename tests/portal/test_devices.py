@@ -47,7 +47,7 @@ def test_an_operator_stops_what_runs_and_it_runs_again(client: Client, visit: Vi
     batch = client.create_batch("BENCH", sleeping(25, 0), name="To be stopped")
     until(lambda: running(client, batch), WITHIN_S)
     page = visit("operator").page
-    page.goto("/devices?hours=1")
+    page.goto("/devices?minutes=60")
     sheet = open_menu(page, "bench-a")
     sheet.get_by_label(re.compile("^Now")).check()
     sheet.get_by_label("Message to users").fill("smoke in the cryostat")
@@ -114,6 +114,6 @@ def test_the_lanes_are_accessible(client: Client, visit: Visit) -> None:
     batch = client.create_batch("BENCH", sleeping(0), name="Seen by axe", open=True)
     until(lambda: batch.refresh().jobs_done == 1, WITHIN_S)
     looker = visit("operator")
-    looker.open("/devices?hours=1")
+    looker.open("/devices?minutes=60")
     open_menu(looker.page, "bench-a")
     assert looker.axe() == []

@@ -77,6 +77,13 @@ def test_a_paused_batch_is_no_pause_of_the_device() -> None:
     assert outages([told(10, "paused", A)], HOUR, service="active", online=True) == []
 
 
+def test_a_new_device_was_not_away_before_it_came() -> None:
+    events = [told(10, "online", was="new"), told(20, "offline"), told(30, "online", was="offline")]
+    assert [each[:3] for each in outages(events, HOUR, service="active", online=True)] == [
+        ("offline", at(20), at(30))
+    ]
+
+
 def test_a_worker_that_changed_without_a_gap_was_never_away() -> None:
     events = [told(10, "online", was="online")]
     assert outages(events, HOUR, service="active", online=True) == []

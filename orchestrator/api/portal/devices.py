@@ -27,7 +27,7 @@ from schemas.words import DrainWhen, Scope
 router = pages()
 EVERY_S: Final = 2.0
 LONGEST: Final = 500
-Hours = Annotated[Literal["1", "6", "24"], Query()]
+Minutes = Annotated[Literal["10", "60", "360", "1440"], Query()]
 Operating = Annotated[Act, acting(Scope.OPERATE)]
 SAID: Final = {
     DrainWhen.AFTER_JOB: "{} is out of service from the next job on",
@@ -37,23 +37,23 @@ SAID: Final = {
 
 
 @router.get("/devices")
-def devices(request: Request, visitor: Visits, hours: Hours = "6") -> Response:
+def devices(request: Request, visitor: Visits, minutes: Minutes = "360") -> Response:
     with reading(core_of(request).engine) as reader:
-        found = view(reader, visitor.project, int(hours))
+        found = view(reader, visitor.project, int(minutes))
     return page(request, "devices.html", view=found, ranges=list(TICKS), modes=list(DrainWhen))
 
 
 @live(router, "/live/devices")
-def topic(visitor: Visits, hours: Hours = "6", shown: Annotated[str, Query()] = "") -> Topic:
+def topic(visitor: Visits, minutes: Minutes = "360", shown: Annotated[str, Query()] = "") -> Topic:
     """`shown` is of the page that asks: it says when it shows others than there are."""
-    news = partial(_news, int(hours), shown[:64])
-    return Topic(key=f"{hours} {shown[:64]}", news=news, every_s=EVERY_S)
+    news = partial(_news, int(minutes), shown[:64])
+    return Topic(key=f"{minutes} {shown[:64]}", news=news, every_s=EVERY_S)
 
 
-def _news(hours: int, known: str, reader: Reader, project: UUID, events: Events) -> list[Swap]:
-    found = view(reader, project, hours)
+def _news(minutes: int, known: str, reader: Reader, project: UUID, events: Events) -> list[Swap]:
+    found = view(reader, project, minutes)
     draw = partial(fragment, "lanes.html")
-    swaps = [shown("lanes-others", draw("others", found.shown != known, hours))]
+    swaps = [shown("lanes-others", draw("others", found.shown != known, minutes))]
     for group in found.groups:
         swaps.append(shown(f"line-{group.id}", draw("line", group)))
         swaps.append(shown(f"axis-{group.id}", draw("axis", group, found)))

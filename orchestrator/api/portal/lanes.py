@@ -18,11 +18,12 @@ from orchestrator.store.listings_reading import Reader
 from schemas.estimate import Quantiles
 
 TICKS: Final = {
-    1: timedelta(minutes=10),
-    6: timedelta(hours=1),
-    24: timedelta(hours=3),
+    10: timedelta(minutes=2),
+    60: timedelta(minutes=10),
+    360: timedelta(hours=1),
+    1440: timedelta(hours=3),
 }
-"""The hours that can be looked at, and how far apart the marks of each are."""
+"""The minutes that can be looked at, and how far apart the marks of each are."""
 RECENT_S: Final = 30.0
 """So long a strip may be old while nothing has changed on its device."""
 KEPT: Final = 32
@@ -98,7 +99,7 @@ class Group(NamedTuple):
 class View(NamedTuple):
     """`shown` tells which devices these are."""
 
-    hours: int
+    minutes: int
     groups: Sequence[Group]
     span: Span
     ticks: Sequence[tuple[datetime, float]]
@@ -116,10 +117,10 @@ class History:
     sitters: Mapping[UUID, Sitter]
 
 
-def view(reader: Reader, project: UUID, hours: int) -> View:
+def view(reader: Reader, project: UUID, minutes: int) -> View:
     rows = store.lanes(reader, project)
     lines = store.lines(reader, {row.type for row in rows})
-    history = _history(reader, rows, hours)
+    history = _history(reader, rows, minutes)
     groups = []
     for device_type, of_type in groupby(rows, lambda row: row.type):
         listed, line = list(of_type), lines[device_type]
@@ -136,8 +137,8 @@ def view(reader: Reader, project: UUID, hours: int) -> View:
         ]
         groups.append(Group(listed[0].id, device_type, line, shown))
     span = history.span
-    ticks = [(at, span.share(at)) for at in rules.ticks(span, TICKS[hours])]
-    return View(hours, groups, span, ticks, digest(rows))
+    ticks = [(at, span.share(at)) for at in rules.ticks(span, TICKS[minutes])]
+    return View(minutes, groups, span, ticks, digest(rows))
 
 
 def digest(rows: Iterable[LaneRow]) -> str:
@@ -159,9 +160,9 @@ def _upcoming(
 _kept: dict[tuple[str, int, tuple[int, ...]], History] = {}
 
 
-def _history(reader: Reader, rows: Sequence[LaneRow], hours: int) -> History:
+def _history(reader: Reader, rows: Sequence[LaneRow], minutes: int) -> History:
     """Read again once something has changed, or after a while: then jobs have gone on."""
-    place = (str(reader.engine.url), hours, tuple(row.id for row in rows))
+    place = (str(reader.engine.url), minutes, tuple(row.id for row in rows))
     state = [(row.fence, row.service, row.online, row.seat) for row in rows]
     now = datetime.now(UTC)
     known = _kept.get(place)
@@ -169,7 +170,7 @@ def _history(reader: Reader, rows: Sequence[LaneRow], hours: int) -> History:
         age_s = (now - known.span.end).total_seconds()
         if 0 <= age_s < RECENT_S:
             return known
-    span = Span(now - timedelta(hours=hours), now)
+    span = Span(now - timedelta(minutes=minutes), now)
     found = _read(reader, rows, span, state)
     while len(_kept) >= KEPT:
         _kept.pop(next(iter(_kept)), None)
