@@ -199,7 +199,8 @@ class Stack:
         if self.options.ready_file:
             self.options.ready_file.parent.mkdir(parents=True, exist_ok=True)
             write_private(self.options.ready_file, json.dumps(self._facts(), indent=2) + "\n")
-        rows = {"API": self.base_url, "Reference": f"{self.base_url}/docs"}
+        rows = {"Portal": f"{self.base_url}/", "API": self.base_url}
+        rows["Reference"] = f"{self.base_url}/docs"
         if self.flower_url:
             rows["Flower"] = f"{self.flower_url} (same user and password)"
         rows["Devices"] = ", ".join(f"{d.name} ({d.type})" for d in self.options.devices)

@@ -12,6 +12,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 DRAWS: Final = 100
+FURTHEST: Final = 3e9
 KNOWN_FROM: Final = 3
 """So many durations of a program are worth more than those of all programs."""
 _ADDED_ONE_BY_ONE: Final = 8
@@ -145,10 +146,9 @@ def simulate(
 
 
 def times(lot: Sequence[float]) -> Times:
-    """Nearest rank: a figure that was drawn. Never below now."""
-    ordered = sorted(lot)
-    p50, p90 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.9))
-    return Times(max(0.0, p50), max(0.0, p90))
+    """Nearest rank: a figure that was drawn. Never below now, nor where no calendar goes."""
+    ordered = sorted(min(max(0.0, each), FURTHEST) for each in lot)
+    return Times(*(ordered[math.ceil(share * len(ordered)) - 1] for share in (0.5, 0.9)))
 
 
 def _play(

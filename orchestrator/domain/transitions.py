@@ -79,7 +79,9 @@ BATCH_MOVES: Final[dict[BatchEvent, BatchMove]] = {
     BatchEvent.PAUSED: _batch(
         _B.PAUSED, _B.PENDING, _B.ADMITTED, _B.RUNNING, when="its device was taken out of service"
     ),
-    BatchEvent.RESUMED: _batch(_B.PENDING, _B.PAUSED, when="its device is back in service"),
+    BatchEvent.RESUMED: _batch(
+        _B.PENDING, _B.PAUSED, when="a device that it may have is in service"
+    ),
     BatchEvent.BROKE: _batch(_B.ERROR, _B.ADMITTED, _B.RUNNING, when="its device is gone for good"),
     BatchEvent.REVIVED: _batch(
         _B.PENDING, _B.CANCELED, _B.ERROR, when="its unfinished jobs are to run after all"

@@ -163,7 +163,11 @@ def canonical(payload: dict[str, Any]) -> str:
     plain = {**rest, "atoms": {**atoms, "positions": positions}}
     text = _encode(plain)
     # The standard library writes numbers as the RFC does, unless they need an exponent.
-    return rfc8785.dumps(plain).decode() if "e-" in text or "e+" in text else text
+    if "e-" not in text and "e+" not in text:
+        return text
+    # As they came: of whole numbers beyond 2**53 the RFC takes only those that are floats.
+    rounded = [[round(x, 8) for x in place] for place in atoms["positions"]]
+    return rfc8785.dumps({**payload, "atoms": {**atoms, "positions": rounded}}).decode()
 
 
 def _whole(number: float) -> float:

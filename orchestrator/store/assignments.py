@@ -155,7 +155,7 @@ _DUE: Final = text(
         ))
         OR (job.status = 'PENDING'
             AND (job.cancel_requested OR batch.status NOT IN ('ADMITTED', 'RUNNING')
-                OR device.service = 'paused'))
+                OR device.service = 'paused' OR w.interrupted))
     ) ORDER BY w.id LIMIT 1000
     """
 )

@@ -22,7 +22,8 @@ OBJECTIVES: Final = ("objective", "energy", "cost", "value")
 @dataclass(frozen=True, slots=True)
 class ShownJob:
     """`value`: the JSON text of its result, where that has at most READ_MOST bytes; `size`: the
-    bytes of a result that there is."""
+    bytes of a result that there is. Of a `payload` beyond as many there are only `runs`,
+    `variables` and the word that the rest is `omitted`."""
 
     id: UUID
     batch_id: UUID
@@ -41,14 +42,22 @@ class ShownJob:
 
     @property
     def own(self) -> str:
-        """What it brings beside its variables, as JSON."""
+        """What it brings beside its variables, as JSON, or that it is too large."""
+        if omitted := self.payload.get("omitted"):
+            return str(omitted)
         given = self.payload.get("payload")
         return json.dumps(given, ensure_ascii=False) if given else ""
 
 
+# A payload has as many bytes as a call may have: a page of such would fill the memory.
 _JOBS: Final = """
-    SELECT j.id, j.batch_id, j.ordinal, j.status, j.run, j.payload, j.reason, d.name, j.parent_id,
-        j.created_at, j.started_at, j.ended_at,
+    SELECT j.id, j.batch_id, j.ordinal, j.status, j.run,
+        CASE WHEN octet_length(CAST(j.payload AS text)) <= :most THEN j.payload
+            ELSE json_build_object('omitted', 'too large to show here',
+                'runs', j.payload -> 'runs', 'variables',
+                CASE WHEN octet_length(CAST(j.payload -> 'variables' AS text)) <= :most
+                    THEN j.payload -> 'variables' END) END,
+        j.reason, d.name, j.parent_id, j.created_at, j.started_at, j.ended_at,
         CASE WHEN r.size <= :most THEN CAST(r.value AS text) END, r.size
     FROM job j LEFT JOIN device d ON d.id = j.device_id LEFT JOIN result r ON r.job_id = j.id
     WHERE j.project_id = :project
@@ -119,16 +128,16 @@ _POINTS: Final = text(
         WHERE json_typeof(safe.value -> named.key) = 'number'
         ORDER BY named.place LIMIT 1
     ) AS found
-    WHERE j.batch_id = :batch AND j.project_id = :project AND length(found.value) <= 40
-        AND found.value !~ '[eE][+-]?[0-9]{3,}'
-    ORDER BY j.ordinal LIMIT :most
+    WHERE j.batch_id = :batch AND j.project_id = :project AND j.ordinal <= :most
+        AND length(found.value) <= 40 AND found.value !~ '[eE][+-]?[0-9]{3,}'
+    ORDER BY j.ordinal
     """
 )
 
 
 def objectives(reader: Reader, project: UUID, batch: UUID) -> list[Point]:
     """By ordinal: the number that a result has under the first of `OBJECTIVES`, where it has
-    one."""
+    one. Of the first `POINTS_MOST` jobs: all have to be read to know."""
     given = {"batch": batch, "project": project, "keys": list(OBJECTIVES), "bytes": READ_MOST}
     return [Point(*row) for row in reader.execute(_POINTS, {**given, "most": POINTS_MOST})]
 

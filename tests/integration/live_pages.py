@@ -87,6 +87,9 @@ class OpenPage(threading.Thread):
                     self._take(value)
         self.ended = True
 
+    def is_told(self) -> bool:
+        return self.messages > 0
+
     def _take(self, html: str) -> None:
         for each in html.split("<hx-partial ")[1:]:
             target = each.partition("[id=&quot;")[2].partition("&quot;]")[0]

@@ -19,6 +19,7 @@ from tests.integration.puppet import (
     new_batch,
     status_of,
 )
+from tests.integration.remote_stack import controller, look_around
 
 Sql = psycopg.Connection[tuple[object, ...]]
 
@@ -108,8 +109,8 @@ def test_nothing_of_the_batch_overtakes_the_run_that_is_being_stopped(
     first = window.jobs[0]
     puppet.begin(window, first)
     call(core, interrupt, "dev-1", "now")
-    call(core, resume, "dev-1")
     puppet.drop_messages()
+    call(core, resume, "dev-1")
     call(core, drain, "dev-1", "after this one")
     assert puppet.inbox == []
     puppet.answer(window, stopped(first))
@@ -138,3 +139,41 @@ def test_what_waits_reads_the_message(core: Core, puppet: Puppet, sql: Sql) -> N
     assert row is not None and "smoke in the cryostat" in str(row[0])
     call(core, resume, "dev-1")
     assert sql.execute("SELECT reason FROM batch").fetchone() == (None,)
+
+
+def lane_of(sql: Sql) -> str:
+    row = sql.execute("SELECT name FROM device").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_the_job_of_a_controller_is_stopped_by_the_heartbeat_and_runs_again(
+    core: Core, sql: Sql
+) -> None:
+    with controller(core) as one:
+        one.submit()
+        lease = one.begin()
+        call(core, interrupt, lane_of(sql), "now")
+        assert one.beat(lease) == ["cancel"]
+        assert one.complete(lease, "cancelled").status_code == 200
+        assert one.job_of(lease)["status"] == "PENDING"
+        assert one.complete(lease, "cancelled").status_code == 409
+        call(core, resume, lane_of(sql))
+        again = one.begin()
+        assert again["epoch"] > lease["epoch"]
+        assert one.complete(again).status_code == 200
+
+
+def test_a_lane_that_is_back_before_anybody_looked_goes_on_though_redis_forgot(
+    core: Core, sql: Sql
+) -> None:
+    """Whether the job had begun, only its permit could have told."""
+    with controller(core) as one:
+        one.submit()
+        [lease] = one.acquire()
+        core.permits.client.flushall()
+        call(core, interrupt, lane_of(sql), "now")
+        call(core, resume, lane_of(sql))
+        assert one.start(lease).status_code == 410
+        look_around(core)
+        assert one.complete(one.begin()).status_code == 200

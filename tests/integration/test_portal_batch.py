@@ -125,7 +125,7 @@ def test_a_refused_form_says_which_field_and_keeps_what_stood_in_it(
     for ordinals in ("5", "1-x", "2-1", "1-99999999", "-1"):
         answer = member.post(f"{path}/rebatch", {"ordinals": ordinals}, on=path)
         assert answer.status_code == 422
-        assert "<strong>ordinals</strong>" in answer.text
+        assert "<strong>numbers</strong>" in answer.text
 
 
 def test_a_batch_is_closed_and_its_pending_jobs_are_canceled_from_its_page(

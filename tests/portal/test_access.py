@@ -85,3 +85,9 @@ def test_a_member_is_added_promoted_and_removed(visit: Visit) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     row.get_by_role("button", name="Remove").click()
     expect(row).to_have_count(0)
+
+
+def test_the_reference_of_the_api_is_read_without_asking_anybody_else(visit: Visit) -> None:
+    portal = visit()
+    portal.open("/docs")
+    expect(portal.page.get_by_text("/v1/batches", exact=True).first).to_be_visible()

@@ -85,12 +85,15 @@ def what_a_journal_knows_is_not_run_again(world: World) -> None:
 
 
 def what_must_not_be_tried_again_is_not(world: World) -> None:
-    """Where `on_lost` is fail, a job begins at most once, unless its batch is revived."""
-    begun: set[str] = set()
+    """Where `on_lost` is fail, a job begins at most once, unless its batch is revived, or the run
+    before was stopped for the sake of its device."""
+    stopped = {run for worker in world.workers for run in worker.node.stopped}
+    begun: dict[str, int] = {}
     for one in world.floor.history if world.rows.on_lost == "fail" else []:
-        if one.job in begun and one.job not in world.revived:
+        again = one.job in begun and (one.job, begun[one.job]) not in stopped
+        if again and one.job not in world.revived:
             raise Violation(f"(5) {one} although it may have begun before, and on_lost is fail")
-        begun.add(one.job)
+        begun[one.job] = one.run
 
 
 def every_move_is_legal(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from schemas.task import Done, Failed, Lost
+from schemas.task import Canceled, Done, Failed, Lost
 from workers.journal import AlreadyBegan, JournalError
 from workers.journal import Ending as Ended
 
@@ -19,6 +19,8 @@ class Node:
     full: bool = False
     ended: set[tuple[str, int]] = field(default_factory=set)
     """Runs that came to an end of their own, and the journal knows."""
+    stopped: set[tuple[str, int]] = field(default_factory=set)
+    """Runs that were interrupted while they ran."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ class MemoryJournal:
     def finished(self, outcome: Ended, *, at: float, mono: float) -> None:
         key = (outcome.job, outcome.run)
         self._live.discard(key)
+        if isinstance(outcome, Canceled):
+            self._node.stopped.add(key)
         if self._node.full:
             self._unsaved[key] = outcome
             return

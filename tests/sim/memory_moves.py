@@ -158,7 +158,8 @@ class Watch:
             unheeded=[
                 f"{job.id} {job.run}"
                 for job in rows.jobs.values()
-                if job.cancel_requested and job.window_id is not None
+                if job.window_id is not None
+                and (job.cancel_requested or rows.windows[job.window_id].interrupted)
             ],
             overheld=[],
         )

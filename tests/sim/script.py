@@ -9,7 +9,7 @@ from uuid import UUID
 from orchestrator.services.append import add, open_batch
 from orchestrator.services.cancel import cancel_batch, cancel_jobs
 from orchestrator.services.close import close
-from orchestrator.services.device import pause, resume
+from orchestrator.services.device import interrupt, pause, resume
 from orchestrator.services.revive import revive
 from orchestrator.services.submit import accept
 from orchestrator.store.batches import NewBatch
@@ -171,6 +171,12 @@ def serve_or_not(world: World, x: float) -> None:
     world.within(verb, ("one", "two", "lone")[which], *reason)
 
 
+def take_out(world: World, x: float) -> None:
+    """At once: what runs there is stopped, and runs again."""
+    which, _ = _pick(x, 3)
+    world.within(interrupt, ("one", "two", "lone")[which], "smoke")
+
+
 # What goes wrong.
 
 
@@ -270,6 +276,7 @@ _DEEDS: Final[list[tuple[Callable[[World, float], None], float]]] = [
     (drop_batch, 0.5),
     (bring_back, 0.6),
     (serve_or_not, 0.8),
+    (take_out, 0.4),
     (kill, 0.8),
     (freeze, 0.6),
     (cut_off, 0.4),

@@ -1,6 +1,6 @@
 """The rules of estimates: a queue played through by lot, and why a batch waits."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -142,6 +142,12 @@ def test_what_few_durations_leave_in_doubt_does_not_even_out_over_a_long_queue()
         start = played([Seat("a")], *queue, waiting("last"))["last"].start
         spans.append(start.p90 - start.p50)
     assert spans[0] > 3 * spans[1] > 0
+
+
+def test_a_job_of_a_device_whose_clock_was_wrong_foretells_nothing_beyond_the_calendar() -> None:
+    decades = Work(1000, (1.7e9,), alike=True)
+    found = played([Seat("a")], waiting("first", decades), waiting("second"))["second"]
+    assert datetime.now(UTC) + timedelta(seconds=found.end.p90) < datetime(3000, 1, 1, tzinfo=UTC)
 
 
 def test_quantiles_are_figures_that_were_drawn() -> None:

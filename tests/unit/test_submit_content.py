@@ -46,6 +46,7 @@ def with_fmax(fmax: float) -> dict[str, Any]:
 @example(with_fmax(1e15))
 @example(with_fmax(9007199254740994.0))
 @example(with_fmax(1e16))
+@example({**with_fmax(9.5e15), "constraints": [{"a": 1e-7}]})
 def test_the_canonical_text_is_that_of_the_standard(payload: dict[str, Any]) -> None:
     assert canonical(payload) == rfc8785.dumps(rounded(payload)).decode()
 

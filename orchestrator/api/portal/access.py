@@ -107,6 +107,9 @@ def _keys(
         secret=secret,
         trouble=str(trouble or ""),
         name=form.get("name") if form else "",
+        days=form.get("days") if form else "90",
+        kind=form.get("kind") if form else "",
+        chosen=form.all("scope") if form else [Scope.READ.value, Scope.SUBMIT.value],
         scopes=[scope.value for scope in Scope],
     )
 
@@ -194,4 +197,5 @@ def _members(
         roles=[role.value for role in Role],
         trouble=str(trouble or ""),
         username=form.get("username") if form else "",
+        role=form.get("role") if form else Role.MEMBER.value,
     )

@@ -44,10 +44,14 @@ def install(app: FastAPI) -> None:
     async def missing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         wants_page = "text/html" in request.headers.get("accept", "")
+        told = await problems.of_router(request, error)
         if not wants_page or request.url.path.startswith(APIS):
-            return await problems.of_router(request, error)
+            return told
         detail = problems.WORDS.get(error.status_code, str(error.detail))
-        return sealed(problem_page(request, error.status_code, detail))
+        answer = problem_page(request, error.status_code, detail)
+        if "allow" in told.headers:
+            answer.headers["Allow"] = told.headers["allow"]
+        return sealed(answer)
 
     app.add_exception_handler(HTTPException, missing)
 

@@ -211,7 +211,7 @@ def _ids(act: Act, batch: UUID) -> list[str] | None:
     with reading(act.core.engine) as reader:
         found = jobs_by_ordinal(reader, act.visitor.project, batch, wanted)
     if len(found) < len(wanted):
-        raise Rejected([Flaw("ordinals", f"name {len(wanted)} jobs, but it has {len(found)} such")])
+        raise Rejected([Flaw("numbers", f"name {len(wanted)} jobs, but it has {len(found)} such")])
     return [str(job) for job in found]
 
 
@@ -221,12 +221,12 @@ def _ordinals(words: str) -> Iterator[int]:
         found = _RANGE.fullmatch(word.strip())
         if found is None:
             told = word.strip()[:50]
-            raise Rejected([Flaw("ordinals", f"must be numbers such as 1-5, 8; got {told!r}")])
+            raise Rejected([Flaw("numbers", f"must be such as 1-5, 8; got {told!r}")])
         first = int(found[1])
         last = int(found[2] or first)
         left -= last - first + 1
         if last < first or left < 0:
-            raise Rejected([Flaw("ordinals", f"must go upwards, over {ORDINALS_MOST} at most")])
+            raise Rejected([Flaw("numbers", f"must go upwards, over {ORDINALS_MOST} at most")])
         yield from range(first, last + 1)
 
 

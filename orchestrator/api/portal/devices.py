@@ -30,9 +30,9 @@ LONGEST: Final = 500
 Minutes = Annotated[Literal["10", "60", "360", "1440"], Query()]
 Operating = Annotated[Act, acting(Scope.OPERATE)]
 SAID: Final = {
-    DrainWhen.AFTER_JOB: "{} is out of service from the next job on",
-    DrainWhen.AFTER_BATCH: "{} takes no other batch than the one that it has",
-    DrainWhen.NOW: "{} is out of service: what ran there is stopped, and runs again later",
+    DrainWhen.AFTER_JOB: "{} is out of service from the next job on.",
+    DrainWhen.AFTER_BATCH: "{} takes no other batch than the one that it has.",
+    DrainWhen.NOW: "{} is out of service: what ran there is stopped, and runs again later.",
 }
 
 
@@ -77,7 +77,7 @@ def drain(request: Request, name: str, act: Operating) -> Response:
 @router.post("/devices/{name}/resume")
 def resume(request: Request, name: str, act: Operating) -> Response:
     _decide(act, name, lambda tx: device.resume(act.core, tx, name))
-    return go_to(request, "/devices", f"{name} is back in service")
+    return go_to(request, "/devices", f"{name} is back in service.")
 
 
 def _decide(act: Act, name: str, verb: Callable[[Transaction], None]) -> None:

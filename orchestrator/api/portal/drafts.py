@@ -4,9 +4,12 @@ Nothing of it is kept here: the form carries all of it, each time.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from orchestrator.api.bodies import parse
 from orchestrator.api.portal.forms import Form
@@ -16,6 +19,8 @@ from schemas.batch import BatchIn
 
 EDITED_MOST: Final = 200
 """Jobs that are shown as rows to fill in; a longer file is taken as it is."""
+CELLS_MOST: Final = 4000
+"""Below what a form may have fields."""
 QUBITS: Final = "qubits"
 RUNS_FIRST: Final = 100
 _OF_A_ROW: Final = {"runs", "variables"}
@@ -40,7 +45,9 @@ class Draft:
 
     def body(self, settings: Mapping[str, Any]) -> BatchIn:
         """With `settings` in place of the file's own. Raises Rejected with every flaw."""
-        jobs = [_job(i, row) for i, row in enumerate(self.rows)] if self.edited else self.jobs
+        jobs: Sequence[Any] = self.jobs
+        if self.edited:
+            jobs = [_job(i, row) for i, row in enumerate(self.rows) if row]
         return parse(BatchIn, json.dumps({**self.given, **settings, "jobs": jobs}).encode())
 
 
@@ -48,8 +55,8 @@ def read(text: str, form: Form, *, max_bytes: int) -> Draft:
     """`text`: a serialized sequence, a batch, or a list of jobs. The rows are the form's, or the
     text's own where the form has none yet. Raises Rejected."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = from_json(text, allow_inf_nan=False)
+    except ValueError as error:
         raise Rejected([Flaw("text", f"is not JSON: {error}")]) from None
     if isinstance(found, list):
         found = {"jobs": found}
@@ -71,7 +78,7 @@ def _of_sequence(text: str, form: Form, max_bytes: int) -> Draft:
     if not isinstance(facts, SequenceFacts):
         raise Rejected(facts)
     columns, hints = _columns(facts)
-    rows = tuple(_rows(form, columns)) or ({"runs": str(RUNS_FIRST)},)
+    rows = _rows(form, columns, [{"runs": str(RUNS_FIRST)}])
     return Draft(text, "sequence", {"sequence": text}, columns, rows, hints=hints)
 
 
@@ -82,8 +89,9 @@ def _of_batch(text: str, found: dict[str, Any], form: Form, max_bytes: int) -> D
     facts = None if sequence is None else check_sequence(sequence, max_bytes=max_bytes)
     if isinstance(facts, SequenceFacts) and _are_rows(jobs):
         columns, hints = _columns(facts)
-        rows = tuple(_rows(form, columns)) or tuple(_row(job, columns) for job in jobs)
-        return Draft(text, "batch", given, columns, rows, hints=hints)
+        if len(jobs) * (1 + len(columns)) <= CELLS_MOST:
+            rows = _rows(form, columns, (_row(job, columns) for job in jobs))
+            return Draft(text, "batch", given, columns, rows, hints=hints)
     return Draft(text, "batch", given, jobs=tuple(jobs) if isinstance(jobs, list) else (jobs,))
 
 
@@ -92,6 +100,7 @@ def _are_rows(jobs: Any) -> bool:
         isinstance(jobs, list)
         and 0 < len(jobs) <= EDITED_MOST
         and all(isinstance(job, dict) and job.keys() <= _OF_A_ROW for job in jobs)
+        and all(isinstance(job.get("variables") or {}, dict) for job in jobs)
     )
 
 
@@ -105,12 +114,23 @@ def _columns(facts: SequenceFacts) -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(hints), hints
 
 
-def _rows(form: Form, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+def _rows(
+    form: Form, columns: Sequence[str], first: Iterable[dict[str, str]]
+) -> tuple[dict[str, str], ...]:
+    """As they were filled in, one at least; `first` where the form has none yet. What was left
+    empty, or emptied, is no job. Raises Rejected."""
+    if "runs" not in form.fields:
+        return tuple(first)
     cells = {"runs": form.all("runs")} | {name: form.all(f"v.{name}") for name in columns}
-    for i in range(min(len(cells["runs"]), EDITED_MOST)):
-        row = {name: given[i].strip() if i < len(given) else "" for name, given in cells.items()}
-        if any(row.values()):
-            yield row
+    jobs = len(cells["runs"])
+    if jobs > EDITED_MOST:
+        message = f"at most {EDITED_MOST} can be filled in here, not {jobs}; submit a batch file"
+        raise Rejected([Flaw("jobs", message)])
+    rows = (
+        {name: given[i].strip() if i < len(given) else "" for name, given in cells.items()}
+        for i in range(jobs)
+    )
+    return tuple(row for row in rows if any(row.values())) or ({},)
 
 
 def _row(job: dict[str, Any], columns: Sequence[str]) -> dict[str, str]:
@@ -140,7 +160,7 @@ def _job(index: int, row: Mapping[str, str]) -> dict[str, Any]:
 def _value(text: str, at: str) -> Any:
     if text.startswith("{"):
         try:
-            return json.loads(text)
+            return from_json(text, allow_inf_nan=False)
         except ValueError:
             raise Rejected([Flaw(at, "is not JSON")]) from None
     numbers = [_number(part, at) for part in text.strip("[]").split(",")]
@@ -150,7 +170,9 @@ def _value(text: str, at: str) -> Any:
 def _number(text: str, at: str) -> float:
     for kind in (int, float):
         try:
-            return kind(text.strip())
+            number = kind(text.strip())
         except ValueError:
             continue
+        if abs(number) < math.inf:
+            return number
     raise Rejected([Flaw(at, f"must be a number, got {text[:40]!r}")])

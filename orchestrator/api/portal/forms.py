@@ -15,7 +15,7 @@ from orchestrator.api.auth import core_of
 from orchestrator.api.bodies import too_large
 from orchestrator.api.portal.visitor import Visitor, visiting
 from orchestrator.api.refusals import BadRequest, UnsupportedBody
-from orchestrator.errors import Flaw, Forbidden, Rejected
+from orchestrator.errors import Flaw, Forbidden, KeyReused, Rejected
 from orchestrator.services.core import Core
 from orchestrator.store import submissions
 from orchestrator.store.submissions import Report
@@ -106,7 +106,8 @@ async def _multipart(headers: Headers, raw: bytes, most: int) -> Form:
 
 async def _text(name: str, value: UploadFile | str) -> str:
     if isinstance(value, str):
-        return value
+        # Its sender says how it is written, and some ways of writing give half a character.
+        return value.encode(errors="replace").decode()
     try:
         return (await value.read()).decode()
     except UnicodeDecodeError:
@@ -142,12 +143,21 @@ class Act:
             if not 0 < len(key) <= LONGEST_KEY:
                 return decide(tx)
             name = f"{DOOR}:{key}"
-            call = submissions.claim(tx, self.visitor.project, name, self._digest(), door=DOOR)
+            call = self._claimed(tx, name)
             if call.report is not None:
                 return call.report
             report = decide(tx)
             submissions.keep(tx, call.id, 303, report)
             return report
+
+    def _claimed(self, tx: Transaction, name: str) -> submissions.Submission:
+        try:
+            return submissions.claim(tx, self.visitor.project, name, self._digest(), door=DOOR)
+        except KeyReused:
+            raise KeyReused(
+                "this form was sent before, with something else in it: reload its page and fill"
+                " it in again"
+            ) from None
 
     def _digest(self) -> bytes:
         found = hashlib.sha256(self.path.encode())

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from orchestrator.services.extend import EXHAUSTED
+from orchestrator.services.outcomes import LOST_REASON
 from orchestrator.store.listings_shown import Past, ShownJob
 from schemas.words import JobStatus
 
@@ -20,7 +22,7 @@ _BATCH: Final = {
     "preempted": "Gave its device away",
     "requeued": "Waits again, at the front of its priority",
     "paused": "Stopped: its device was taken out of service",
-    "resumed": "Waits again: its device is back in service",
+    "resumed": "Waits again for a device",
     "broke": "Ended: its device is gone for good",
     "revived": "Revived: what was unfinished runs again",
     "late": "An answer came too late and was put aside",
@@ -117,52 +119,57 @@ class Trouble(NamedTuple):
 
 _SIGNS: Final = (
     (
-        ("variable", "no value for", "does not fit"),
+        ("the job does not fit its sequence", "no value for ", "unknown variable ", "variable"),
         "Its variables do not fit the sequence.",
         "Correct the variables and add a job with them.",
     ),
     (
-        ("cannot be read", "has no sequence", "invalid job payload", "must be"),
+        (
+            *("the sequence cannot be read", "the batch has no sequence", "runs must be "),
+            *("the backend configuration ", "seed must be ", "invalid job payload"),
+        ),
         "What it was given is not right.",
         "Correct it and submit it again: a retry would fail in the same way.",
     ),
     (
-        ("wall limit", "time limit", "took longer", "timed out"),
+        ("exceeded its wall limit",),
         "It took longer than it may.",
         "Make it smaller, or ask your operator for a longer limit.",
     ),
     (
-        ("memory", "killed", "died", "crash", "signal", "exit"),
+        ("the executor process died", "the program died", "memoryerror"),
         "Its program ended all of a sudden, perhaps for want of memory.",
         "Retry it once; if it happens again, make the job smaller or show this to your operator.",
     ),
     (
-        ("lost", "silent", "never told", "journal"),
+        ("the result could not be stored",),
+        "It ran, but its result could not be stored.",
+        "Retry it; if it happens again, show this to your operator.",
+    ),
+    (
+        (LOST_REASON,),
         "Its device failed while it ran, and nobody knows how far it came.",
         "Retry it: the job itself need not be at fault.",
     ),
-    (
-        ("balance", "credit"),
-        "There were not enough credits to go on.",
-        "Ask your operator for a grant, then retry it.",
-    ),
 )
+"""How our own reasons begin, in small letters. A program's words may hold any of ours."""
 _PLAIN: Final = (
     "Its program gave up.",
     "Read what it said, correct the job, or retry it if the fault was not its own.",
 )
 _CANCELED: Final = ("It was canceled.", "Retry it if you want its result after all.")
+_EXHAUSTED: Final = "Ask your operator for a grant of credits, then retry it."
 
 
 def trouble(job: ShownJob) -> Trouble | None:
     """None for a job that did not fail, or was not canceled."""
     said = (job.reason or "").strip()
     if job.status == JobStatus.CANCELED:
-        return Trouble(_CANCELED[0], said, _CANCELED[1])
+        return Trouble(_CANCELED[0], said, _EXHAUSTED if said == EXHAUSTED else _CANCELED[1])
     if job.status != JobStatus.ERROR:
         return None
     heard = said.lower()
     for signs, what, do in _SIGNS:
-        if any(sign in heard for sign in signs):
+        if heard.startswith(signs):
             return Trouble(what, said, do)
     return Trouble(_PLAIN[0], said, _PLAIN[1])

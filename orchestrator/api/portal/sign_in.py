@@ -1,6 +1,9 @@
 """The way in and out, and the files that every page needs."""
 
 import secrets
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -127,10 +130,23 @@ def operator(visitor: Operates) -> Response:
     return Response(status_code=204)
 
 
+@router.get("/docs")
+def reference(request: Request) -> Response:
+    """The description of the API, to be read and tried; from files of our own, as all is."""
+    return page(request, "reference.html")
+
+
 @router.get("/assets/{name:path}")
 def assets(name: str) -> Response:
-    path = (ASSETS / name).resolve()
-    if not path.is_relative_to(ASSETS) or not path.is_file() or path.suffix not in _KINDS:
+    path = _assets().get(name)
+    if path is None:
         raise NotFound("there is no such file")
     kind = _KINDS[path.suffix]
     return FileResponse(path, media_type=kind, headers={"Cache-Control": _A_YEAR})
+
+
+@cache
+def _assets() -> Mapping[str, Path]:
+    """Only these: what a visitor asks for never becomes a path."""
+    found = (path for path in ASSETS.rglob("*") if path.suffix in _KINDS)
+    return {path.relative_to(ASSETS).as_posix(): path for path in found}

@@ -131,6 +131,7 @@ def _second(
         "submit_jobs.html",
         status=200 if trouble is None else status_of(trouble),
         draft=draft,
+        most=drafts.EDITED_MOST,
         shown=draft.jobs[:SHOWN_MOST],
         given=given,
         types=types,

@@ -116,7 +116,7 @@ _LINE_ENDS: Final = str.maketrans({"\r": " ", "\n": "\ndata: "})
 
 
 def _message(html: str) -> bytes:
-    return f"data: {html.translate(_LINE_ENDS)}\n\n".encode()
+    return f"data: {html.translate(_LINE_ENDS)}\n\n".encode(errors="replace")
 
 
 def _parts(swap: Swap) -> list[str]:

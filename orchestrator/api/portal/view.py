@@ -49,7 +49,8 @@ def page(request: Request, template: str, *, status: int = 200, **shown: Any) ->
             **shown,
         )
     )
-    answer = HTMLResponse(text, status_code=status)
+    # A result may hold half a character, which no page can.
+    answer = HTMLResponse(text.encode(errors="replace"), status_code=status)
     if flash:
         answer.delete_cookie(FLASH)
     return answer
@@ -77,7 +78,7 @@ def go_to(
 def _told(request: Request) -> tuple[str, str] | None:
     try:
         kind, said = json.loads(base64.urlsafe_b64decode(request.cookies.get(FLASH, "")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return ("bad" if kind == "bad" else "good", str(said)) if said else None
 

@@ -47,11 +47,17 @@ function countdown(element) {
   const text = span(left);
   if (element.textContent !== text) element.textContent = text;
 }
+// How long something has gone on.
+function elapsed(element) {
+  const text = span((serverNow() - Date.parse(element.dataset.since)) / 1000);
+  if (element.textContent !== text) element.textContent = text;
+}
 
 function tick(root = document) {
   root.querySelectorAll("time[data-style]").forEach(tell);
   root.querySelectorAll("svg.ring[data-deadline]").forEach(ring);
   root.querySelectorAll("[data-countdown]").forEach(countdown);
+  root.querySelectorAll("[data-since]").forEach(elapsed);
 }
 
 // Selections: a form.selects with input[name=id] boxes and one input.all; data-count tells how many.
@@ -105,6 +111,12 @@ document.addEventListener("htmx:after:swap", () => { tick(); selections(); });
 // Live updates: a session that is over leads to the way in; what may be old says so.
 document.addEventListener("over", () => location.reload());
 function age(old) {
+  const dot = document.getElementById("live");
+  if (dot) {
+    dot.hidden = false;
+    dot.textContent = old ? "may be old" : "live";
+    dot.classList.toggle("stale", old);
+  }
   const told = document.getElementById("stale");
   if (!old) told?.remove();
   if (!old || told) return;

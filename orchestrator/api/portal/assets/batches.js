@@ -1,4 +1,4 @@
-// The list of batches: the filter applies as it is chosen, addresses stay short, clocks run.
+// The list of batches: the filter applies as it is chosen, addresses stay short.
 "use strict";
 (() => {
   const filter = document.getElementById("filter");
@@ -21,25 +21,4 @@
   const focused = sessionStorage.getItem("focus");
   sessionStorage.removeItem("focus");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-
-  function run() {
-    document.querySelectorAll("[data-since]").forEach((each) => {
-      const text = span((serverNow() - Date.parse(each.dataset.since)) / 1000);
-      if (each.textContent !== text) each.textContent = text;
-    });
-  }
-  run();
-  setInterval(run, 1000);
-  document.addEventListener("htmx:after:swap", run);
-
-  const dot = document.getElementById("live");
-  const say = (words, isStale) => {
-    dot.hidden = false;
-    dot.textContent = words;
-    dot.parentElement.classList.toggle("stale", isStale);
-  };
-  document.addEventListener("htmx:sse:after:connection", () => say("live", false));
-  document.addEventListener("fresh", () => say("live", false));
-  document.addEventListener("stale", () => say("out of date: the database does not answer", true));
-  document.addEventListener("over", () => say("ended: sign in again", true));
 })();

@@ -1,7 +1,7 @@
 // The strips of devices: times in the viewer's zone, and what lies under the pointer.
 "use strict";
 (() => {
-  const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+  const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const tip = document.createElement("div");
   tip.className = "tip";
   tip.hidden = true;

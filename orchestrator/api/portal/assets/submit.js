@@ -11,7 +11,8 @@
   });
   document.querySelectorAll("[data-add-row], [data-remove-row]").forEach((e) => { e.hidden = false; });
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-add-row]")) {
+    const add = event.target.closest("[data-add-row]");
+    if (add && body.rows.length < Number(add.dataset.addRow)) {
       const row = body.rows[body.rows.length - 1].cloneNode(true);
       row.querySelectorAll(".wrong").forEach((e) => e.remove());
       row.querySelectorAll("[aria-invalid]").forEach((e) => e.removeAttribute("aria-invalid"));
