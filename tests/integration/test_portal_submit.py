@@ -69,6 +69,12 @@ def test_a_sequence_shows_its_variables_to_fill_in(api: Api, member: Guest) -> N
     ]
 
 
+def test_no_device_type_is_chosen_for_the_user(member: Guest) -> None:
+    assert '<option value="" selected>choose one</option>' in looked(member, one_pulse())
+    page = looked(member, json.dumps(batch_body(1) | {"device_type": "NOT_HERE"}))
+    assert '<option value="NOT_HERE" selected>' in page
+
+
 def test_a_dry_run_says_what_would_happen_and_leaves_nothing(api: Api, member: Guest) -> None:
     text = json.dumps(batch_body(2))
     looked(member, text)

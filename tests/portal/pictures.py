@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 
 from tests.installed import ROOT, inter
 from tests.portal.browser import DESK, PHONE, Portal, running_browser
+from tests.portal.morning import LASTS_S, morning
 from tests.portal.people import User, hired
 from tests.portal.scene import DEVICES, Scene, played
 from tests.submit.dev import Dev, running_dev
@@ -85,7 +86,9 @@ def main() -> int:
 
 
 def laboratory(dev: Dev, people: dict[str, User]) -> Scene:
-    """The scene, with one processor out of service."""
+    """The scene after a morning's work, with one processor out of service."""
+    print(f"the devices work for {LASTS_S:g} s first", flush=True)
+    morning(dev, people)
     dev.sql("UPDATE project SET name = 'Atom array lab' WHERE id = %s RETURNING 1", dev.project_id)
     with Client(dev.base_url, people["operator"].api_key) as operator:
         operator.pause_device(PAUSED, REASON)
