@@ -55,7 +55,7 @@ def test_a_key_is_made_shown_once_and_revoked(visit: Visit, dev: Dev) -> None:
     portal = visit("owner")
     page = portal.page
     portal.open("/keys")
-    page.get_by_label("Name").fill("laptop")
+    page.get_by_label("Name").fill("measuring cart")
     page.get_by_role("button", name="Make the key").click()
     secret = page.locator("#secret").inner_text()
     headers = {"Authorization": f"Bearer {secret}"}
@@ -64,7 +64,7 @@ def test_a_key_is_made_shown_once_and_revoked(visit: Visit, dev: Dev) -> None:
     page.get_by_role("link", name="Done").click()
     expect(page.locator("body")).not_to_contain_text(secret)
     page.on("dialog", lambda dialog: dialog.accept())
-    row = page.get_by_role("row").filter(has_text="laptop")
+    row = page.get_by_role("row").filter(has_text="measuring cart")
     row.get_by_role("button", name="Revoke").click()
     expect(row).to_contain_text("revoked")
     assert httpx.get(f"{dev.base_url}/v1/batches", headers=headers).status_code == 401

@@ -75,7 +75,7 @@ def test_a_lane_follows_what_happens_without_a_reload(client: Client, visit: Vis
     before = float(ring.get_attribute("stroke-dashoffset") or 0)
     until(lambda: float(ring.get_attribute("stroke-dashoffset") or 0) > before, WITHIN_S)
     batch.close()
-    expect(page.get_by_text("waits for its owner")).to_have_count(0)
+    expect(page.locator(".runs").filter(has_text="Comes and idles")).to_have_count(0)
 
 
 def test_a_menu_that_is_open_keeps_what_was_typed_while_the_lane_changes(
