@@ -6,16 +6,14 @@ from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import Response
-from pydantic import ValidationError
 
 from orchestrator.api.auth import core_of
-from orchestrator.api.flaws import flaws_in
-from orchestrator.api.portal.forms import Act, Form, acting
+from orchestrator.api.portal.forms import Act, Form, acting, parsed
 from orchestrator.api.portal.route import pages
 from orchestrator.api.portal.view import go_to, page
 from orchestrator.api.portal.visitor import Administers
 from orchestrator.api.problems import status_of
-from orchestrator.errors import Flaw, HoldfastError, Rejected
+from orchestrator.errors import HoldfastError, Rejected
 from orchestrator.services import keys as key_service
 from orchestrator.services import members as member_service
 from orchestrator.store import keys, members
@@ -71,10 +69,7 @@ def create_key(request: Request, act: Admin) -> Response:
 def _key_in(form: Form) -> KeyIn:
     kind = form.get("kind", KeyKind.WORKSPACE.value)
     scopes = form.all("scope") if kind == KeyKind.WORKSPACE.value else []
-    try:
-        return KeyIn.model_validate({"name": form.get("name"), "kind": kind, "scopes": scopes})
-    except ValidationError as error:
-        raise Rejected(flaws_in(error.errors(include_url=False), KeyIn)) from None
+    return parsed(KeyIn, {"name": form.get("name"), "kind": kind, "scopes": scopes})
 
 
 @router.post("/keys/{key_id}/revoke")
@@ -144,30 +139,19 @@ def add_member(request: Request, act: Admin) -> Response:
 def _member_in(form: Form) -> MemberIn:
     password = form.all("password")[-1:] or [""]
     given = {"username": form.get("username"), "role": form.get("role")}
-    try:
-        return MemberIn.model_validate(given | {"password": password[0] or None})
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise Rejected(flaws_in(found, MemberIn)) from None
+    return parsed(MemberIn, given | {"password": password[0] or None})
 
 
 @router.post("/members/{user_id}/role")
 def change_role(request: Request, act: Admin, user_id: UUID) -> Response:
     def decide(tx: Transaction) -> Report:
-        role = _role(act.form)
+        role = parsed(RoleIn, {"role": act.form.get("role")}).role
         project, granted = act.visitor.project, act.visitor.scopes
         member_service.change(act.core, tx, project, user_id, role, granted_by=granted)
         return {}
 
     act.run(decide)
     return go_to(request, "/members", "Changed: it bounds all their keys from now on.")
-
-
-def _role(form: Form) -> Role:
-    try:
-        return RoleIn.model_validate({"role": form.get("role")}).role
-    except ValidationError:
-        raise Rejected([Flaw("role", f"must be one of {', '.join(Role)}")]) from None
 
 
 @router.post("/members/{user_id}/remove")

@@ -8,11 +8,10 @@ from uuid import UUID
 from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from orchestrator.api.bodies import parse
 from orchestrator.api.portal.batch import Draft, Look, batch_page
-from orchestrator.api.portal.forms import Act, Form, acting
+from orchestrator.api.portal.forms import Act, Form, acting, parsed
 from orchestrator.api.portal.route import pages
 from orchestrator.api.portal.view import count, go_to
 from orchestrator.errors import Conflict, Flaw, InsufficientBalance, Rejected
@@ -228,8 +227,3 @@ def _ordinals(words: str) -> Iterator[int]:
         if last < first or left < 0:
             raise Rejected([Flaw("numbers", f"must go upwards, over {ORDINALS_MOST} at most")])
         yield from range(first, last + 1)
-
-
-def parsed(model: type[Model], given: dict[str, Any]) -> Model:
-    """By the same rules as a body of the API. Raises Rejected."""
-    return parse(model, to_json(given))

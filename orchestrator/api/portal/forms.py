@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
+from pydantic_core import to_json
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from orchestrator.api.auth import core_of
-from orchestrator.api.bodies import too_large
+from orchestrator.api.bodies import Model, parse, too_large
 from orchestrator.api.portal.visitor import Visitor, visiting
 from orchestrator.api.refusals import BadRequest, UnsupportedBody
 from orchestrator.errors import Flaw, Forbidden, KeyReused, Rejected
@@ -183,3 +184,8 @@ def acting(scope: Scope) -> Any:
 def check_csrf(form: Form, wanted: str) -> None:
     if not hmac.compare_digest(form.get("csrf").encode(), wanted.encode()):
         raise Forbidden("this form is out of date: go back, reload the page and send it again")
+
+
+def parsed(model: type[Model], given: dict[str, Any]) -> Model:
+    """By the same rules as a body of the API. Raises Rejected."""
+    return parse(model, to_json(given))

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -35,7 +34,7 @@ HEADERS: Final = {
 
 def page(request: Request, template: str, *, status: int = 200, **shown: Any) -> HTMLResponse:
     """The template with `shown`, and with `visitor` (None where nobody signed in), `path`,
-    `flash` and `flower_url`, which the frame around every page needs."""
+    `flash` and `csrf`, which the frame around every page needs."""
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     flash = _told(request)
     text = (
@@ -149,7 +148,7 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def sealed(answer: Response, more: Mapping[str, str] = HEADERS) -> Response:
-    for name, value in more.items():
+def sealed(answer: Response) -> Response:
+    for name, value in HEADERS.items():
         answer.headers.setdefault(name, value)
     return answer
