@@ -6,11 +6,12 @@ Redis only says when to look. Postgres says what there is; it is looked at every
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import anyio
@@ -50,20 +51,48 @@ class Watch:
     after: str
 
 
+class Hall:
+    """Where streams of a kind are open: for whom, how many, and the end of all of them."""
+
+    def __init__(self, kind: str, most: int, closing: asyncio.Event) -> None:
+        self.closing = closing
+        self.most = most
+        self._kind = kind
+        self._open: Counter[UUID] = Counter()
+
+    @property
+    def open(self) -> int:
+        return self._open.total()
+
+    def admit(self, project: UUID) -> None:
+        """Raises Unavailable. One project never takes the last places from all the others."""
+        if self.open >= self.most or self.closing.is_set():
+            raise Unavailable(f"this server has as many {self._kind} as it can; try again later")
+        if self._open[project] >= max(1, self.most // 2):
+            raise Unavailable(f"your project has as many {self._kind} here as it may; close some")
+
+    @contextmanager
+    def taken(self, project: UUID) -> Generator[None]:
+        self._open[project] += 1
+        try:
+            yield
+        finally:
+            self._open[project] -= 1
+            self._open += Counter()
+
+
 class Streams:
-    """All streams of this process: how many there may be, and the end of all of them."""
+    """All streams of this process."""
 
     def __init__(self, core: Core, wakeups: Wakeups) -> None:
         self.core = core
         self.wakeups = wakeups
         self.closing = asyncio.Event()
-        self.open = 0
+        self.hall = Hall("event streams", CLIENTS_MOST, self.closing)
         self._readers = anyio.CapacityLimiter(READERS)
 
     def answer(self, watch: Watch) -> Response:
-        if self.open >= CLIENTS_MOST or self.closing.is_set():
-            raise Unavailable("this server has as many event streams as it can; try again later")
-        return EventStream(self, partial(self._tell, watch))
+        return EventStream(self.hall, watch.caller.project, partial(self._tell, watch))
 
     async def _tell(self, watch: Watch, write: Write) -> None:
         with self.wakeups.bell(watch.caller.project, watch.batch) as bell:
@@ -88,30 +117,23 @@ class Streams:
             return (told[-1].cursor if told else after), told
 
 
-class Hall(Protocol):
-    """Where streams are open: how many, and the end of all of them."""
-
-    open: int
-    closing: asyncio.Event
-
-
 class EventStream(Response):
-    """`tell` writes until it has nothing to tell any more."""
+    """`tell` writes until it has nothing to tell any more. Raises Unavailable where there is no
+    place left."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, hall: Hall, tell: Callable[[Write], Awaitable[None]]) -> None:
+    def __init__(self, hall: Hall, project: UUID, tell: Callable[[Write], Awaitable[None]]) -> None:
+        hall.admit(project)
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._hall = hall
+        self._project = project
         self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._hall.open += 1
-        try:
+        with self._hall.taken(self._project):
             await self._until_the_end(receive, send)
-        finally:
-            self._hall.open -= 1
 
     async def _until_the_end(self, receive: Receive, send: Send) -> None:
         """The client leaves, is too slow, loses its right, or the server shuts down."""

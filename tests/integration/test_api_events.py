@@ -188,15 +188,25 @@ def test_streams_end_when_the_server_stops(api: Api) -> None:
 def test_a_client_that_leaves_is_forgotten(api: Api) -> None:
     streams = api.streams
     with stream(api):
-        assert streams.open == 1
-    until(lambda: streams.open == 0)
+        assert streams.hall.open == 1
+    until(lambda: streams.hall.open == 0)
 
 
 def test_there_are_only_so_many_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "CLIENTS_MOST", 1)
+    monkeypatch.setattr(api.streams.hall, "most", 1)
     with stream(api):
         answer = api.call("GET", "/v1/events", headers={"Accept": "text/event-stream"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+
+
+def test_one_project_does_not_take_all_streams(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.streams.hall, "most", 2)
+    stranger = new_key(api.core, project=OTHER_PROJECT)
+    with stream(api):
+        answer = api.call("GET", "/v1/events", headers={"Accept": "text/event-stream"})
+        assert (answer.status_code, "your project" in answer.json()["detail"]) == (503, True)
+        with stream(api, key=stranger):
+            assert api.streams.hall.open == 2
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "1", "-1-2", "9" * 30 + "-1"])
@@ -212,8 +222,8 @@ def test_a_client_that_takes_nothing_is_dropped(api: Api, monkeypatch: pytest.Mo
         created = api.batch(1000)
         api.post(f"/v1/batches/{created['id']}/cancel")
     with stream_unread(api, api.get("/v1/events", limit=1)["items"][0]["id"]):
-        until(lambda: api.streams.open == 1)
-        until(lambda: api.streams.open == 0, 10)
+        until(lambda: api.streams.hall.open == 1)
+        until(lambda: api.streams.hall.open == 0, 10)
 
 
 @contextmanager

@@ -142,6 +142,19 @@ def test_the_chosen_ones_are_canceled_and_the_rest_is_not(api: Api, member: Gues
     ]
 
 
+def test_after_an_act_on_chosen_ones_the_list_is_filtered_as_before(
+    api: Api, member: Guest
+) -> None:
+    first, *_ = three(api.core)
+    listed = member.get("/batches", params={"tag": "a"}).text
+    assert '<input type="hidden" name="tag" value="a">' in listed
+    asked = member.get("/batches/bulk", params={"act": "cancel", "id": [first], "tag": "a"})
+    hidden = dict(re.findall(r'<input type="hidden" name="(id|tag)" value="([^"]+)"', asked.text))
+    sent = {**member.proof(), **hidden, "act": "cancel"}
+    assert member.send("/batches/bulk", sent).headers["location"] == "/batches?tag=a"
+    assert status_of(api.core, UUID(first)) == "CANCELED"
+
+
 def test_a_whole_filter_is_canceled_in_parts_and_what_came_later_is_left(
     api: Api, member: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

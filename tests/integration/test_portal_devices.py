@@ -13,6 +13,7 @@ from sqlalchemy import text
 from orchestrator.services.core import Core
 from orchestrator.services.device import pause
 from orchestrator.services.submit import submit
+from orchestrator.store import lanes
 from schemas.batch import BatchIn
 from schemas.words import Scope
 from tests.integration.api_stack import Api, new_key, serving
@@ -126,6 +127,26 @@ def test_an_operator_takes_a_device_out_with_a_message_and_puts_it_back(
         back = sent(browser, "/devices/dev-1/resume")
     assert 'class="told"' in out.text and 'class="told"' not in back.text
     assert api.get("/v1/devices/dev-1")["status"] == "ONLINE"
+
+
+def test_whoever_manages_a_device_comes_back_to_the_range_they_looked_at(
+    api: Api, puppet: Puppet
+) -> None:
+    with visiting(api) as browser:
+        minutes = hidden(browser.get("/devices?minutes=60").text, "minutes")
+        back = sent(browser, "/devices/dev-1/resume", minutes=minutes)
+        elsewhere = sent(browser, "/devices/dev-1/resume", minutes="7&x=//example.org")
+    assert str(back.url).endswith("/devices?minutes=60")
+    assert (elsewhere.status_code, str(elsewhere.url)) == (200, f"{api.url}/devices")
+
+
+def test_a_page_that_cannot_show_all_devices_says_so(
+    api: Api, puppet: Puppet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with visiting(api) as browser:
+        assert "more devices than" not in browser.get("/devices").text
+        monkeypatch.setattr(lanes, "DEVICES_MOST", 1)
+        assert "more devices than" in browser.get("/devices").text
 
 
 def test_who_may_only_read_finds_no_button_and_is_refused(api: Api, puppet: Puppet) -> None:

@@ -13,7 +13,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from orchestrator.api import streaming
-from orchestrator.api.portal import live
 from orchestrator.api.portal.topics import Events, Swap, Topic, shown
 from orchestrator.api.portal.visitor import COOKIE
 from orchestrator.broker.streams import Streams as Announcer
@@ -121,7 +120,7 @@ def test_pages_are_told_without_a_wake_up(api: Api, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Announcer, "announce", lambda *_: None)
     show(api)
     with opened(api) as page:
-        until(lambda: hub(api).open == 1)
+        until(lambda: hub(api).hall.open == 1)
         made = api.batch(open=True)
         until(lambda: page.state == {made["id"]: "PENDING"})
 
@@ -145,7 +144,7 @@ def test_a_page_is_over_when_its_session_is(api: Api, how: str) -> None:
     made = api.post("/v1/keys", {"name": "viewer", "scopes": ["read"]})
     session = signed_in(api.core, made["key"])
     with opened(api) as other, opened(api, session) as page:
-        until(lambda: hub(api).open == 2)
+        until(lambda: hub(api).hall.open == 2)
         if how == "signed out":
             sessions.end(api.core, digest_of(session))
         else:
@@ -206,7 +205,7 @@ def test_pages_end_when_the_server_stops(api: Api) -> None:
     other = Api(url, api.core, api.key, api.http, server)
     show(other)
     with many(other, 5) as open_pages:
-        until(lambda: hub(other).open == 5)
+        until(lambda: hub(other).hall.open == 5)
         begun = time.monotonic()
         server.should_exit = True
         until(lambda: all(page.ended for page in open_pages))
@@ -218,7 +217,7 @@ def test_a_page_that_leaves_is_forgotten(api: Api) -> None:
     asked = show(api, every_s=0.05).asked
     with opened(api):
         until(lambda: len(asked) > 2)
-    until(lambda: hub(api).open == 0)
+    until(lambda: hub(api).hall.open == 0)
     seen = len(asked)
     api.batch()
     with opened(api):
@@ -227,11 +226,11 @@ def test_a_page_that_leaves_is_forgotten(api: Api) -> None:
 
 
 def test_there_are_only_so_many_pages(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PAGES_MOST", 1)
+    monkeypatch.setattr(hub(api).hall, "most", 1)
     show(api)
     session = signed_in(api.core, api.key)
     with opened(api, session):
-        until(lambda: hub(api).open == 1)
+        until(lambda: hub(api).hall.open == 1)
         answer = api.http.get("/live/test", headers={"Cookie": f"{COOKIE}={session}"})
     assert answer.status_code == 503
 
@@ -254,5 +253,5 @@ def test_a_page_that_takes_nothing_is_dropped(api: Api, monkeypatch: pytest.Monk
         client.sendall(
             f"GET /live/test HTTP/1.1\r\nHost: x\r\nCookie: {COOKIE}={session}\r\n\r\n".encode()
         )
-        until(lambda: hub(api).open == 1)
-        until(lambda: hub(api).open == 0, 20)
+        until(lambda: hub(api).hall.open == 1)
+        until(lambda: hub(api).hall.open == 0, 20)

@@ -71,13 +71,19 @@ def drain(request: Request, name: str, act: Operating) -> Response:
         raise Rejected([Flaw("when", f"must be one of {', '.join(DrainWhen)}")])
     when, reason = DrainWhen(word), act.form.needed("reason", LONGEST)
     _decide(act, name, lambda tx: device.TAKE_OUT[when](act.core, tx, name, reason))
-    return go_to(request, "/devices", SAID[when].format(name))
+    return go_to(request, _back(act), SAID[when].format(name))
 
 
 @router.post("/devices/{name}/resume")
 def resume(request: Request, name: str, act: Operating) -> Response:
     _decide(act, name, lambda tx: device.resume(act.core, tx, name))
-    return go_to(request, "/devices", f"{name} is back in service.")
+    return go_to(request, _back(act), f"{name} is back in service.")
+
+
+def _back(act: Act) -> str:
+    """To the page that the form was on."""
+    minutes = act.form.get("minutes")
+    return f"/devices?minutes={minutes}" if minutes in map(str, TICKS) else "/devices"
 
 
 def _decide(act: Act, name: str, verb: Callable[[Transaction], None]) -> None:

@@ -97,13 +97,14 @@ class Group(NamedTuple):
 
 
 class View(NamedTuple):
-    """`shown` tells which devices these are."""
+    """`shown` tells which devices these are; `more`: there may be others, which have no lane."""
 
     minutes: int
     groups: Sequence[Group]
     span: Span
     ticks: Sequence[tuple[datetime, float]]
     shown: str
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,8 @@ def view(reader: Reader, project: UUID, minutes: int) -> View:
         groups.append(Group(listed[0].id, device_type, line, shown))
     span = history.span
     ticks = [(at, span.share(at)) for at in rules.ticks(span, TICKS[minutes])]
-    return View(minutes, groups, span, ticks, digest(rows))
+    more = len(rows) >= store.DEVICES_MOST
+    return View(minutes, groups, span, ticks, digest(rows), more)
 
 
 def digest(rows: Iterable[LaneRow]) -> str:

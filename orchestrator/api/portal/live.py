@@ -13,9 +13,8 @@ from fastapi.responses import Response
 from orchestrator.api.portal.feed import Answer, Audience, Feed, Page, log_unless_away
 from orchestrator.api.portal.topics import Topic, message
 from orchestrator.api.portal.visitor import Visitor, Visits
-from orchestrator.api.streaming import KEEP_ALIVE, WELCOME, EventStream, Write
+from orchestrator.api.streaming import KEEP_ALIVE, WELCOME, EventStream, Hall, Write
 from orchestrator.broker.wakeups import Wakeups
-from orchestrator.errors import Unavailable
 from orchestrator.services.core import Core
 from orchestrator.store import sessions
 from orchestrator.store.listings_reading import Reader, reading
@@ -48,8 +47,7 @@ class Live:
     """All open pages of this process."""
 
     def __init__(self, core: Core, wakeups: Wakeups, closing: asyncio.Event) -> None:
-        self.closing = closing
-        self.open = 0
+        self.hall = Hall("live pages", PAGES_MOST, closing)
         self._core = core
         self._wakeups = wakeups
         self._readers = anyio.CapacityLimiter(READERS)
@@ -58,9 +56,7 @@ class Live:
         self._tasks: dict[object, asyncio.Task[None]] = {}
 
     def answer(self, visitor: Visitor, path: str, topic: Topic) -> Response:
-        if self.open >= PAGES_MOST or self.closing.is_set():
-            raise Unavailable("this server has as many live pages as it can; try again later")
-        return EventStream(self, partial(self._tell, visitor, path, topic))
+        return EventStream(self.hall, visitor.project, partial(self._tell, visitor, path, topic))
 
     async def _tell(self, visitor: Visitor, path: str, topic: Topic, write: Write) -> None:
         await write(WELCOME)

@@ -47,10 +47,12 @@ class Part:
 
     @property
     def fields(self) -> list[tuple[str, str]]:
-        """What names the same part again: what is submitted from now on is no part of it."""
+        """What names the same part again, and the list that it came from: what is submitted from
+        now on is no part of it."""
+        wanted = self.asked.wanted.fields
         if self.asked.ids is not None:
-            return [("id", str(line.batch.id)) for line in self.items]
-        fields = [*self.asked.wanted.fields, ("all", "yes")]
+            return [*wanted, *(("id", str(line.batch.id)) for line in self.items)]
+        fields = [*wanted, ("all", "yes")]
         return [*fields, ("before", self.items[0].up_to)] if self.items else fields
 
     def link(self, path: str) -> str:
