@@ -8,8 +8,10 @@ OLDER_LOCK := tests/pasqal/older/requirements.lock
 OLDER_STAMP := $(OLDER)/.installed
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
     --no-annotate --no-emit-index-url --no-header
+IMAGE_LOCK := deploy/requirements.lock
+IMAGE_EXTRAS := orchestrator worker tracing physics pulser xtb build
 # All but emu, whose licence is not for everybody.
-EXTRAS := orchestrator worker tracing physics pulser xtb embedded demo bench dev
+EXTRAS := $(IMAGE_EXTRAS) embedded demo bench dev
 SOURCES := orchestrator workers schemas client/holdfast tests
 
 .DEFAULT_GOAL := help
@@ -64,9 +66,11 @@ pictures: env ## the portal's pages as pictures in docs/images, of a stack at wo
 up: env ## the stack on this machine until Ctrl-C
 	@$(BIN)/holdfast dev $(ARGS)
 
-lock: env ## write requirements.lock again from pyproject.toml, and the older client's
+lock: env ## write requirements.lock again from pyproject.toml, the image's and the older client's
 	$(LOCK) $(addprefix --extra ,$(EXTRAS)) --no-emit-package holdfast \
 	    pyproject.toml -o requirements.lock
+	$(LOCK) $(addprefix --extra ,$(IMAGE_EXTRAS)) --no-emit-package holdfast \
+	    --constraint requirements.lock pyproject.toml -o $(IMAGE_LOCK)
 	$(LOCK) $(OLDER_LOCK:.lock=.in) -o $(OLDER_LOCK)
 
 clean: ## remove the environments and caches, not the data in .holdfast

@@ -27,6 +27,10 @@ def functions(path: Path) -> Iterator[Function]:
             yield node
 
 
+def stanzas(lock: Path) -> list[str]:
+    return re.split(r"\n(?=[a-z0-9])", lock.read_text().strip())
+
+
 def length(function: Function) -> int:
     """Lines from `def` to the end, without the docstring."""
     first = function.body[0]
@@ -81,8 +85,13 @@ def test_no_lock_names_a_host() -> None:
 
 def test_every_locked_requirement_has_its_hash() -> None:
     for lock in tracked("*.lock"):
-        for stanza in re.split(r"\n(?=[a-z0-9])", lock.read_text().strip()):
+        for stanza in stanzas(lock):
             assert "--hash=sha256:" in stanza, f"{name_of(lock)}: {stanza}"
+
+
+def test_the_image_holds_what_the_tests_ran_with() -> None:
+    tested = set(stanzas(ROOT / "requirements.lock"))
+    assert [each for each in stanzas(ROOT / "deploy/requirements.lock") if each not in tested] == []
 
 
 def test_no_file_names_a_place_on_one_persons_machine() -> None:
