@@ -142,9 +142,7 @@ def test_the_chosen_ones_are_canceled_and_the_rest_is_not(api: Api, member: Gues
     ]
 
 
-def test_after_an_act_on_chosen_ones_the_list_is_filtered_as_before(
-    api: Api, member: Guest
-) -> None:
+def test_after_an_act_on_some_the_list_is_filtered_as_before(api: Api, member: Guest) -> None:
     first, *_ = three(api.core)
     listed = member.get("/batches", params={"tag": "a"}).text
     assert '<input type="hidden" name="tag" value="a">' in listed
