@@ -88,6 +88,7 @@ class Journal:
         self.id = self._meta("id") or self._set_meta("id", str(uuid.uuid4()))
         owner = self._meta("device") or self._set_meta("device", device)
         if owner != device:
+            self.close()
             raise JournalError(f"{folder} is the journal of {owner}, not of {device}")
         self._witness = WitnessLog(self._db, device=device, journal=self.id)
 
@@ -236,9 +237,8 @@ class Journal:
 
     def _save(self, outcome: Ending, text: str, at: float, mono: float) -> None:
         began = self._db.execute(
-            "UPDATE runs SET ended_at = ?, outcome = ?"
-            " WHERE job = ? AND run = ? AND ended_at IS NULL"
-            " RETURNING fence, batch, job, run, window",
+            "UPDATE runs SET ended_at = ?, outcome = ? WHERE job = ? AND run = ?"
+            " AND ended_at IS NULL RETURNING fence, batch, job, run, window",
             (at, text, outcome.job, outcome.run),
         ).fetchone()
         if began:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import rfc8785
 from pydantic import Field, StrictBool, ValidationError
+from pydantic_core import from_json
 
 from orchestrator.domain.entries import name_flaw
 from schemas.chemistry import CONSTRAINTS, JOB_TYPES, ChemistryJob
@@ -69,9 +70,11 @@ def parse(raw: bytes) -> Any:
     """JSON, with what no JSON may be left in its place: NaN, endless numbers, fields that are
     there twice, depths without end. Raises ValueError if it is none."""
     try:
-        return _loads(raw)
-    except RecursionError:
-        return _loads(_shallow(raw))
+        # How deep Python itself reads, depends on its version and on how deep its caller stands.
+        from_json(raw, allow_inf_nan=True)
+    except ValueError:
+        raw = _shallow(raw)
+    return _loads(raw)
 
 
 def _loads(raw: bytes) -> Any:

@@ -101,3 +101,4 @@ def test_a_journal_belongs_to_one_device(folder: Path) -> None:
     Journal(folder, device="d1").close()
     with pytest.raises(JournalError, match="of d1, not of d2"):
         Journal(folder, device="d2")
+    Journal(folder, device="d1").close()
