@@ -59,6 +59,9 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Whoever asks for the head gets that of GET, and no body: that of a stream has no end.
+        head = scope["method"] == "HEAD"
+        scope = {**scope, "method": "GET"} if head else scope
         request_id = _request_id(scope)
         begun = False
         arrived = time.perf_counter()
@@ -72,7 +75,11 @@ class Envelope:
                 headers[REQUEST_ID] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers.setdefault("Cache-Control", "no-store")
-            await send(message)
+                await send(message)
+                if head:
+                    await send({"type": "http.response.body", "body": b""})
+            elif not head:
+                await send(message)
 
         with logs.about(request=request_id, **_named(scope["path"])), _continuing(scope):
             try:
