@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, Protocol
 
 from schemas import failpoint, logs, trace
@@ -25,6 +26,7 @@ from schemas.task import (
 from workers.executors.base import Work
 from workers.executors.child import Broke, Ending, Returned, Stopped, Tick
 from workers.journal import AlreadyBegan, Journal, JournalError
+from workers.journal import Ending as Ended
 from workers.permits import PermitsUnreachable
 from workers.results import ResultNotStored
 from workers.watch import Watch
@@ -193,6 +195,17 @@ class Execution:
             fence=window.fence,
             at=began_at,
         )
+        try:
+            outcome, free = self._on_device(window, task, began_at)
+        except Exception:
+            # Without an end of this one, the next run would have begun beside it.
+            logger.exception("job %s run %d is lost: its worker broke", task.job, task.run)
+            outcome, free = Lost(job=task.job, run=task.run, began_at=began_at), inf
+        self.journal.finished(outcome, at=self.clock(), mono=free)
+        return outcome
+
+    def _on_device(self, window: Window, task: JobTask, began_at: float) -> tuple[Ended, float]:
+        """How it ended, and when the device was free of it."""
         failpoint.reach("worker.began")
         watch = Watch(self, window, task, began_at)
         job, run, payload = task.job, task.run, task.payload
@@ -206,11 +219,9 @@ class Execution:
             logger.exception("job %s run %d broke its worker", task.job, task.run)
             ending = Broke(f"{type(error).__name__}: {error}")
         failpoint.reach("worker.ended")
-        outcome = self._outcome(ending, watch)
-        self.journal.finished(outcome, at=self.clock(), mono=ending.ended)
-        return outcome
+        return self._outcome(ending, watch), ending.ended
 
-    def _outcome(self, ending: Ending, watch: Watch) -> Done | Failed | Canceled | Lost:
+    def _outcome(self, ending: Ending, watch: Watch) -> Ended:
         task, began_at = watch.task, watch.began_at
         if isinstance(ending, Returned):
             try:

@@ -75,6 +75,14 @@ def test_a_worker_dies_at(point: str, stack: Stack, log: Path) -> None:
     part.stop()
 
 
+@pytest.mark.parametrize("point", WORKER)
+def test_a_worker_s_own_code_breaks_at(point: str, stack: Stack, log: Path) -> None:
+    part, kind = worker(stack, f"{point}=raise:0.1")
+    submit(stack, kind, log)
+    all_end(stack, log)
+    part.stop()
+
+
 @pytest.mark.parametrize("point", ["worker.permitted", "worker.finished"])
 def test_a_worker_is_frozen_for_longer_than_its_lease_at(
     point: str, stack: Stack, log: Path

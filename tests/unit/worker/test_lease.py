@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from schemas.task import Lost
-from schemas.witness import Entry, read_lines
+from schemas import failpoint
+from schemas.task import Lost, Skipped
+from schemas.witness import Began, Entry, Finished, read_lines
 from tests.unit.worker.test_execute import Bench
 from tests.waiting import until
 from workers.executors.base import Work
@@ -59,6 +60,19 @@ def test_a_worker_that_stood_still_writes_down_when_the_job_was_over(
     monkeypatch.setattr(bench.child, "run", run)
     bench.run("a")
     assert [entries(bench)[-1].mono] == seen
+
+
+@pytest.mark.parametrize("point", ["worker.began", "worker.ended"])
+def test_a_run_whose_worker_breaks_in_the_middle_has_an_end_before_the_next_begins(
+    point: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the nemesis with seed 15: the log told of two runs at once, and no hello of it."""
+    monkeypatch.setattr(failpoint, "_armed", {})
+    failpoint.arm({failpoint.VARIABLE: f"{point}=raise@1"})
+    told = bench.run("a", "b")
+    assert told == [Lost(job="a", run=1, began_at=100.0), Skipped(job="b", run=1, gone=False)]
+    assert [type(each) for each in entries(bench)] == [Began, Finished]
+    assert bench.journal.unacknowledged() == told[:1]
 
 
 def test_a_job_whose_executor_the_leash_killed_is_lost_though_the_session_is_back(
