@@ -19,13 +19,15 @@ class DrainIn(PauseIn):
 
 
 class Device(BaseModel):
-    """`queue_length` counts the batches that wait for this type of device."""
+    """`queue_length` counts the batches that wait for this type of device. `occupied`: some batch
+    has it; `batch_id` is that batch, where it is the caller's own."""
 
     name: str
     type: str
     status: DeviceStatus
     reason: str | None = None
     executor: str | None = None
+    occupied: bool = False
     batch_id: UUID | None = None
     fence: int
     heard_at: datetime | None = None

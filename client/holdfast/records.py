@@ -72,13 +72,15 @@ class Event(Value):
 @dataclass(frozen=True, kw_only=True)
 class Device(Value):
     """`status` is ONLINE, DRAINING, PAUSED or OFFLINE. `queue_length` counts the batches that
-    wait for this type of device."""
+    wait for this type of device. `occupied`: some batch has it; `batch_id` is that batch, where it
+    is of your own project."""
 
     name: str
     type: str
     status: str
     reason: str | None = None
     executor: str | None = None
+    occupied: bool = False
     batch_id: str | None = None
     fence: int = 0
     heard_at: datetime | None = None

@@ -102,7 +102,7 @@ def _print_devices(devices: Iterable[Device]) -> None:
             device.name,
             device.type,
             shown_status(device.status),
-            device.batch_id or "free",
+            device.batch_id or ("another project's" if device.occupied else "free"),
             device.queue_length,
             device.executor,
             ago(device.heard_at),

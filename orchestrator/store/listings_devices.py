@@ -14,6 +14,7 @@ from schemas.words import DeviceStatus
 # Which batch holds a device is told to its own project only; and so are its own controllers' lanes.
 _SELECT: Final = """
     SELECT d.name, d.type, d.service, d.service_reason AS reason, d.online, t.executor,
+        d.seat IS NOT NULL AS occupied,
         (SELECT b.id FROM batch b WHERE b.id = d.seat AND b.project_id = :project) AS batch_id,
         d.fence, d.heard_at, d.host, COALESCE(queue.length, 0) AS queue_length
     FROM device d JOIN device_type t ON t.name = d.type

@@ -205,10 +205,12 @@ def test_a_retired_device_is_gone(api: Api) -> None:
     assert api.call("GET", "/v1/devices/dev-1").status_code == 404
 
 
-def test_another_projects_batch_on_a_device_is_not_named(api: Api, puppet: Puppet) -> None:
+def test_another_projects_batch_on_a_device_is_told_and_not_named(api: Api, puppet: Puppet) -> None:
+    assert api.get("/v1/devices/dev-1")["occupied"] is False
     body = BatchIn.model_validate(batch_body(open=True))
     call(api.core, submit, OTHER_PROJECT, None, body)
-    assert api.get("/v1/devices/dev-1")["batch_id"] is None
+    device = api.get("/v1/devices/dev-1")
+    assert (device["occupied"], device["batch_id"]) == (True, None)
 
 
 def test_the_limits_are_those_of_the_settings(api: Api) -> None:
