@@ -104,7 +104,8 @@ _BEAT: Final[dict[str, Any]] = {
         "sweep": {
             "task": SWEEP,
             "schedule": schedule(SWEEP_EVERY_S, nowfun=_now),
-            "options": {"queue": CONTROL_QUEUE, "expires": 2 * SWEEP_EVERY_S},
+            # No `expires`: it is a time of this machine's clock, held against another's.
+            "options": {"queue": CONTROL_QUEUE},
         }
     },
 }

@@ -1,12 +1,14 @@
 """Permits: single-use start tokens in Redis. Who takes one wins: the worker, to start the run;
 the orchestrator, to be certain that it never starts."""
 
+import logging
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 import redis
+from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -22,6 +24,8 @@ from schemas.task import (
     permit_key,
     session_key,
 )
+
+logger = logging.getLogger(__name__)
 
 Run = tuple[str, int]
 """A job's id and its run."""
@@ -96,11 +100,17 @@ class Permits:
             for key in keys:
                 pipe.pttl(key)
             values, *left_ms = pipe.execute()
-        return {
-            name: Heard(Beat.model_validate_json(value), max(0.0, (BEAT_TTL_MS - left) / 1000))
-            for name, value, left in zip(devices, values, left_ms, strict=True)
-            if value is not None
-        }
+        found: dict[str, Heard] = {}
+        for name, value, left in zip(devices, values, left_ms, strict=True):
+            if value is None:
+                continue
+            try:
+                beat = Beat.model_validate_json(value)
+            except ValidationError:
+                logger.error("the heartbeat of %s is of another version; it counts as none", name)
+                continue
+            found[name] = Heard(beat, max(0.0, (BEAT_TTL_MS - left) / 1000))
+        return found
 
     def session_of(self, device: str) -> str | None:
         """Whose the device is now, as the workers have agreed among themselves."""

@@ -1,12 +1,16 @@
 """Tasks of the control queue: parse the message, call one service."""
 
+import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from celery import Celery
 
 from orchestrator import counts
+from orchestrator.broker.celery_app import SWEEP_EVERY_S
 from orchestrator.errors import Unavailable
 from orchestrator.services import hello as hellos
 from orchestrator.services import settle as settling
@@ -36,6 +40,31 @@ def heed(verb: Callable[[Core, Said], None], core: Core, message: Said) -> None:
         verb(core, message)
 
 
+class Rounds:
+    """One sweep at a time in this process, and none right after another: what beat has sent while
+    nobody took it is a pile of the same word."""
+
+    def __init__(self, least_s: float) -> None:
+        self._least_s = least_s
+        self._lock = threading.Lock()
+        self._began = -math.inf
+
+    @contextmanager
+    def one(self) -> Generator[bool]:
+        """Whether it is to be done."""
+        if not self._lock.acquire(blocking=False):
+            yield False
+            return
+        try:
+            now = time.monotonic()
+            due = now - self._began >= self._least_s
+            if due:
+                self._began = now
+            yield due
+        finally:
+            self._lock.release()
+
+
 def register(app: Celery, core: Core, courier: Courier) -> None:
     # Flower shows the windows themselves; an event for every settle would double its cost.
     @app.task(name=SETTLE, send_events=False, bind=True)
@@ -58,11 +87,16 @@ def register(app: Celery, core: Core, courier: Courier) -> None:
         with logs.about(device=said.device):
             heed(hellos.hello, core, said)
 
+    rounds = Rounds(SWEEP_EVERY_S / 2)
+
     @app.task(name=SWEEP, send_events=False)
     def look_around() -> None:
-        with counts.tasks.labels("sweep").time():
-            sweep(core)
-            tend(core)
-            share(core)
-            learn(core)
-            courier.look()
+        with rounds.one() as due:
+            if not due:
+                return
+            with counts.tasks.labels("sweep").time():
+                sweep(core)
+                tend(core)
+                share(core)
+                learn(core)
+                courier.look()

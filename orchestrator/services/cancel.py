@@ -5,6 +5,7 @@ After that it runs: it is left to end, or killed on the device if the caller ask
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from orchestrator.domain.transitions import JOB_ENDS, BatchEvent
@@ -16,8 +17,10 @@ from orchestrator.store.batches import BatchRow
 from orchestrator.store.jobs import JobRow
 from orchestrator.store.transaction import Transaction
 from schemas.job import JobFilter
+from schemas.words import JobStatus
 
 Verdicts = list[tuple[UUID, str]]
+LEFT: Final = JobFilter(statuses=[word for word in JobStatus if word not in JOB_ENDS])
 
 
 def cancel_batch(
@@ -85,7 +88,7 @@ def cancel_leftovers(
     core: Core, tx: Transaction, batch: UUID, *, interrupt: bool, reason: str | None = None
 ) -> None:
     """The batch is over and locked: none of its jobs may begin any more."""
-    left = core.jobs.filtered(tx, batch, JobFilter())
+    left = core.jobs.filtered(tx, batch, LEFT)
     _cancel(core, tx, left, interrupt=interrupt, reason=reason)
 
 

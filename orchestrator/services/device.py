@@ -4,7 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from orchestrator.domain.transitions import BatchEvent
-from orchestrator.errors import NotFound
+from orchestrator.errors import Conflict, NotFound
 from orchestrator.services.advance import advance, drain_if_over
 from orchestrator.services.announce import announce, announce_all
 from orchestrator.services.cancel import cancel_leftovers
@@ -14,6 +14,13 @@ from orchestrator.services.recall import revoke
 from orchestrator.store.devices import DeviceRow
 from orchestrator.store.transaction import Transaction
 from schemas.words import DrainWhen
+
+
+def check_is_operators(core: Core, tx: Transaction, name: str) -> None:
+    """Raises Conflict for the lane of a controller, which is in service as its controller is."""
+    device = core.devices.lock_by_name(tx, name)
+    if device is not None and device.transport != "celery":
+        raise Conflict(f"{name} is a lane of a controller: pause or drain its compute target")
 
 
 def pause(core: Core, tx: Transaction, name: str, reason: str) -> None:

@@ -1,13 +1,14 @@
 """Silence: who is not heard goes offline; what it had begun waits for it, or is lost."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from orchestrator import counts
 from orchestrator.domain.outcome import on_lost_of
 from orchestrator.domain.transitions import BatchEvent
+from orchestrator.errors import Unavailable
 from orchestrator.services.advance import advance_all, requeue, take_step
 from orchestrator.services.announce import announce_all
 from orchestrator.services.core import Core
@@ -38,15 +39,28 @@ def listen(core: Core, rows: Sequence[Watched]) -> None:
     for row in rows:
         beat = heard[row.name].beat if row.name in heard else None
         if beat is not None and not (row.online and row.session == beat.session):
-            _meet(core, row.id, beat)
+            _alone(_meet, core, row.id, beat)
         elif beat is not None:
-            _look_after(core, row, beat)
+            _alone(_look_after, core, row, beat)
     counts.findings.labels("unheard").inc(len(silent.unheard))
     counts.findings.labels("gone").inc(len(silent.gone))
     for device in silent.unheard:
-        go_offline(core, device)
+        _alone(go_offline, core, device)
     for device in silent.gone:
-        let_go(core, device)
+        _alone(let_go, core, device)
+
+
+def _alone(part: Callable[..., None], *args: object) -> None:
+    """What breaks for one device does not keep the others from being seen to. A server that is
+    away is away for all."""
+    try:
+        part(*args)
+    except Unavailable:
+        raise
+    except Exception:
+        name = part.__name__.lstrip("_")
+        counts.failures.labels(name).inc()
+        logger.exception("sweep: %s failed", name)
 
 
 def _take_note(core: Core, ages_s: Mapping[int, float], *, forgotten: bool) -> Silent:
@@ -65,6 +79,9 @@ def _meet(core: Core, device: int, beat: Beat) -> None:
     with core.transaction() as tx:
         row = core.devices.lock(tx, device)
         if row is None or row.service == "retired" or row.type != beat.type:
+            return
+        # It was read a while ago: another may have the device by now.
+        if core.permits.session_of(row.name) not in (None, beat.session):
             return
         session = Session(beat.session, beat.journal)
         adopted = adopt(core, tx, row, session)

@@ -119,7 +119,7 @@ def vacant(tx: Transaction, device_type: str) -> list[int]:
 
 def any_yielding(tx: Transaction, device_type: str) -> bool:
     found: bool = tx.connection.execute(
-        text("SELECT EXISTS (SELECT 1 FROM device WHERE type = :type AND yielding)"),
+        text("SELECT EXISTS (SELECT 1 FROM device WHERE type = :type AND yielding AND online)"),
         {"type": device_type},
     ).scalar_one()
     return found

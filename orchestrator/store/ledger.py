@@ -223,9 +223,9 @@ class Overheld(NamedTuple):
 _OVERHELD: Final = text(
     """
     SELECT hold.project_id, job.batch_id, hold.attempt, hold.hours, hold.rate, hold.cores
-    FROM hold JOIN job ON job.id = hold.job_id
+    FROM hold JOIN job ON job.id = hold.job_id JOIN "window" ON "window".id = job.window_id
     WHERE hold.job_id = :job AND hold.state = 'held' AND job.status = 'RUNNING'
-        AND job.started_at < :at - hold.hours * interval '1 hour'
+        AND GREATEST(job.started_at, "window".staged_at) < :at - hold.hours * interval '1 hour'
     FOR UPDATE OF hold
     """
 )

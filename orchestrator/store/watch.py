@@ -70,11 +70,14 @@ _UNHEEDED: Final = """
         WHERE "window".interrupted LIMIT 1000
     )
 """
-# By way of what is on a device, which is little; most open holds are for jobs that wait.
+# By way of what is on a device, which is little; most open holds are for jobs that wait. A job's
+# beginning is by its device's clock, and whether one that is not heard still runs is not known.
 _OVERHELD: Final = """
     SELECT job.id || ' ' || job.batch_id FROM job JOIN hold ON hold.job_id = job.id
-    WHERE job.window_id IS NOT NULL AND job.status = 'RUNNING' AND NOT job.cancel_requested
-        AND hold.state = 'held' AND job.started_at < :at - hold.hours * interval '1 hour'
+        JOIN "window" ON "window".id = job.window_id JOIN device ON device.id = "window".device_id
+    WHERE job.status = 'RUNNING' AND NOT job.cancel_requested AND hold.state = 'held'
+        AND device.online AND GREATEST(job.started_at, "window".staged_at)
+            < :at - hold.hours * interval '1 hour'
     LIMIT 1000
 """
 _QUESTIONS: Final = {

@@ -39,6 +39,17 @@ def test_what_pending_and_running_jobs_take_is_not_free(core: Core) -> None:
         assert (seen["running_jobs"], seen["pending_jobs"]) == (1, 2)
 
 
+@pytest.mark.parametrize("verb", ["pause", "drain", "resume"])
+def test_a_lane_is_in_service_as_its_controller_is(core: Core, verb: str) -> None:
+    """An operator's word would be undone by the next call of the controller."""
+    with controller(core) as one:
+        [lane] = [each["name"] for each in one.api.get("/v1/devices")["items"]]
+        body = None if verb == "resume" else {"reason": "mine now"}
+        answer = one.api.call("POST", f"/v1/devices/{lane}/{verb}", body)
+        assert (answer.status_code, "its compute target" in answer.json()["detail"]) == (409, True)
+        assert one.api.get(f"/v1/devices/{lane}")["status"] == "ONLINE"
+
+
 def test_a_paused_target_ends_what_runs_and_begins_nothing_until_it_is_resumed(core: Core) -> None:
     with controller(core) as one:
         batch = one.submit(2)

@@ -27,11 +27,10 @@ def running(core: Core, puppet: Puppet, hours: float) -> tuple[UUID, Window, Job
 
 
 def age(core: Core, hours: float) -> None:
+    by = {"by": timedelta(hours=hours)}
     with core.transaction() as tx:
-        tx.connection.execute(
-            text("UPDATE job SET started_at = started_at - :by WHERE status = 'RUNNING'"),
-            {"by": timedelta(hours=hours)},
-        )
+        for change in ('"window" SET staged_at = staged_at', "job SET started_at = started_at"):
+            tx.connection.execute(text(f"UPDATE {change} - :by"), by)
 
 
 def reason(core: Core, task: JobTask) -> str | None:

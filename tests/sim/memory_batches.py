@@ -181,8 +181,10 @@ class Jobs:
     def filtered(self, tx: Transaction, batch: UUID, chosen: JobFilter) -> list[JobRow]:
         rows = rows_of(tx)
         wanted = None if chosen.ids is None else set(map(str, chosen.ids))
-        found = (rows.jobs[job] for job in rows.of_batch[batch] if not wanted or job in wanted)
-        return [_shown(job) for job in found]
+        named = (rows.jobs[job] for job in rows.of_batch[batch] if not wanted or job in wanted)
+        return [
+            _shown(job) for job in named if chosen.statuses is None or job.status in chosen.statuses
+        ]
 
     def get(self, tx: Transaction, project: UUID, job: UUID) -> JobRow | None:
         row = rows_of(tx).jobs.get(cast(str, job))

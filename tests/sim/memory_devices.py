@@ -50,7 +50,8 @@ class Devices:
         ]
 
     def any_yielding(self, tx: Transaction, device_type: str) -> bool:
-        return any(row.yielding for row in rows_of(tx).devices.values() if row.type == device_type)
+        of_type = (row for row in rows_of(tx).devices.values() if row.type == device_type)
+        return any(row.yielding and row.online for row in of_type)
 
     def set_window_size(self, tx: Transaction, device: int, size: int) -> None:
         _set(tx, device, window_size=size)

@@ -48,7 +48,7 @@ class Names:
             return str(self.theirs[value]) if value in self.theirs else value
         if isinstance(value, JobFilter):
             ids = value.ids and [self.theirs[str(job)] for job in value.ids]
-            return JobFilter.model_construct(ids=ids)
+            return value.model_copy(update={"ids": ids})
         if isinstance(value, Ending):
             return dataclasses.replace(value, job=self.told(value.job), value="0", size=1)
         if isinstance(value, list):

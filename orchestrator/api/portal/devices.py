@@ -90,6 +90,7 @@ def _decide(act: Act, name: str, verb: Callable[[Transaction], None]) -> None:
     def decide(tx: Transaction) -> Report:
         # First: a lane of another project's controller is not there.
         get_device(tx.connection, act.visitor.project, name)
+        device.check_is_operators(act.core, tx, name)
         verb(tx)
         return {"device": name}
 

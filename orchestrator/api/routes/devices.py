@@ -81,6 +81,7 @@ def retire_device(
     core = core_of(request)
     with core.transaction() as tx:
         get_device(tx.connection, caller.project, name)
+        device.check_is_operators(core, tx, name)
         device.retire(core, tx, name, reason)
     return Response(status_code=204)
 
@@ -89,6 +90,7 @@ def _change(post: Post[Any], name: str, act: Callable[[Transaction], None]) -> R
     def decide(tx: Transaction) -> Report:
         # First: another project's own is not there, and so is not touched either.
         get_device(tx.connection, post.caller.project, name)
+        device.check_is_operators(post.core, tx, name)
         act(tx)
         return {"device": name}
 

@@ -1,0 +1,123 @@
+"""What each rule forgot beside the case that it was made for."""
+
+import psycopg
+import pytest
+
+from orchestrator.control.tasks import Rounds
+from orchestrator.services import silence
+from orchestrator.services.core import Core
+from orchestrator.services.sweep import sweep
+from schemas.task import beat_key, session_key
+from tests.integration.money import HOUR, balances, grant, priced
+from tests.integration.puppet import (
+    Puppet,
+    done,
+    new_batch,
+)
+
+Sql = psycopg.Connection[tuple[object, ...]]
+
+
+def test_a_job_of_a_device_that_is_not_heard_is_held_no_further_for(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    """Whether it runs at all, nobody knows: its project would pay for the wait."""
+    priced(core)
+    grant(core, 10 * HOUR)
+    new_batch(core)
+    window = puppet.take()
+    puppet.begin(window, window.jobs[0])
+    sql.execute("""UPDATE "window" SET staged_at = staged_at - interval '3 hours'""")
+    sql.execute("UPDATE job SET started_at = started_at - interval '3 hours'")
+    sql.execute("UPDATE device SET online = false")
+    sweep(core)
+    assert balances(core) == (9 * HOUR, HOUR, 0)
+
+
+def test_a_device_whose_clock_is_hours_behind_costs_nobody_more(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    priced(core)
+    grant(core, 10 * HOUR)
+    new_batch(core)
+    window = puppet.take()
+    puppet.begin(window, window.jobs[0])
+    puppet.beat(window.window)
+    sql.execute("UPDATE job SET started_at = started_at - interval '3 hours'")
+    sweep(core)
+    assert balances(core) == (9 * HOUR, HOUR, 0)
+
+
+def test_a_silent_device_that_was_asked_to_yield_is_not_waited_for(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    other = Puppet.online(core, "dev-2")
+    silent, _ = new_batch(core, 2), new_batch(core, 2, priority=-1)
+    sql.execute("UPDATE device SET yielding = true, online = false WHERE seat = %s", (silent,))
+    window = other.take()
+    other.begin(window, window.jobs[0])
+    new_batch(core, 1, priority=5)
+    sweep(core)
+    found = sql.execute("SELECT yielding FROM device WHERE name = 'dev-2'").fetchone()
+    assert found == (True,)
+
+
+def test_a_heartbeat_that_was_read_before_another_took_the_device_is_not_heeded(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    new_batch(core)
+    window = puppet.take()
+    puppet.begin(window, window.jobs[0])
+    core.permits.client.set(session_key("dev-1"), puppet.session)
+    former = Puppet(core, "dev-1", "an older session", "another journal")
+    former.beat()
+    sweep(core)
+    puppet.answer(window, done(window.jobs[0]))
+    assert sql.execute("SELECT status, run FROM job").fetchall() == [("DONE", 1)]
+
+
+def test_one_device_whose_turn_breaks_keeps_no_other_from_its_own(
+    core: Core, puppet: Puppet, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Puppet.online(core, "dev-2")
+    sweep(core)
+    rows = sql.execute("SELECT id FROM device ORDER BY id").fetchall()
+    real = silence.go_offline
+
+    def go_offline(core: Core, device: int) -> None:
+        if device == rows[0][0]:
+            raise RuntimeError("this one always breaks")
+        real(core, device)
+
+    monkeypatch.setattr(silence, "go_offline", go_offline)
+    sql.execute("UPDATE device SET heard_at = now() - interval '20 seconds'")
+    sweep(core)
+    assert sql.execute("SELECT online FROM device ORDER BY id").fetchall() == [(True,), (False,)]
+
+
+def test_a_heartbeat_of_another_version_does_not_hide_who_is_silent(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    Puppet.online(core, "dev-2")
+    sweep(core)
+    core.permits.client.set(beat_key("dev-1"), '{"from": "the future"}', px=4000)
+    sql.execute("UPDATE device SET heard_at = now() - interval '20 seconds' WHERE name = 'dev-2'")
+    sweep(core)
+    assert sql.execute("SELECT online FROM device ORDER BY name").fetchall() == [(True,), (False,)]
+
+
+def test_a_pile_of_the_same_word_is_one_sweep() -> None:
+    rounds = Rounds(least_s=60)
+    answers = []
+    for _ in range(3):
+        with rounds.one() as due:
+            answers.append(due)
+    assert answers == [True, False, False]
+
+
+def test_a_sweep_that_is_still_under_way_is_not_begun_again() -> None:
+    rounds = Rounds(least_s=0)
+    with rounds.one() as first, rounds.one() as second:
+        assert (first, second) == (True, False)
+    with rounds.one() as third:
+        assert third
