@@ -92,7 +92,8 @@ def flower(host: Host = "127.0.0.1", port: Port = 5555) -> NoReturn:
 
     Set FLOWER_BASIC_AUTH=user:password: its pages are open to whoever reaches them otherwise.
 
-    Example: FLOWER_BASIC_AUTH=ada:secret holdfast flower --port 5555
+    Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... FLOWER_BASIC_AUTH=ada:secret
+    holdfast flower --port 5555
     """
     from orchestrator.control.beat import flower as run
 
@@ -126,7 +127,9 @@ def seed(
 ) -> None:
     """Migrate, make a project, a user and a key with every scope, and print them once as JSON.
 
-    Example: holdfast seed --project lab > credentials.json
+    Run again for a user it gives them another password, in all their projects, and one more key.
+
+    Example: HOLDFAST_DATABASE_URL=... HOLDFAST_BROKER_URL=... holdfast seed > credentials.json
     """
     import json
     from dataclasses import asdict
@@ -149,7 +152,8 @@ def worker(
 ) -> NoReturn:
     """Run jobs on one device. Needs a broker and an object store, never the database.
 
-    Example: HOLDFAST_BROKER_URL=redis://... holdfast worker --device emu-a --type EMU_FREE
+    Example: HOLDFAST_BROKER_URL=redis://... HOLDFAST_STORE_URL=... holdfast worker --device emu-a
+    --type EMU_FREE
     """
     from workers.cli import run_worker
 

@@ -86,8 +86,8 @@ class Job(Value):
             return None
 
     def cancel(self, interrupt: bool = True) -> CancelVerdict:
-        """Without `interrupt`, a job that runs is left to end. The verdict says what became of
-        it; it does not change this handle."""
+        """The verdict says what became of it; it does not change this handle. Without `interrupt`,
+        a job that runs is left to end, and this raises `Conflict`."""
         body = {"interrupt": interrupt}
         verdict = self._session.transport.post(path("jobs", self.id, "cancel"), body)
         return read(CancelVerdict, verdict)

@@ -56,7 +56,7 @@ def connected(url: str | None, api_key: str | None) -> Iterator[Client]:
     try:
         from holdfast import Client, HoldfastError
     except ModuleNotFoundError:
-        fail("this command needs the client library: pip install holdfast", USAGE)
+        fail("this command needs the client library: pip install ./client", USAGE)
     try:
         with Client(*_server(url, api_key), retries=3) as client:
             yield client

@@ -15,7 +15,7 @@ from orchestrator.commands.display import status as shown_status
 from schemas.words import JobStatus
 
 if TYPE_CHECKING:
-    from holdfast import Job
+    from holdfast import CancelVerdict, Client, Job
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 
@@ -86,6 +86,18 @@ def show_job(job: JobId, as_json: AsJson = False, url: Url = None, api_key: ApiK
         return print_details({name.replace("_", " "): fact for name, fact in facts.items()})
 
 
+def _cancel(client: Client, job: str, *, interrupt: bool) -> CancelVerdict:
+    from holdfast import CancelVerdict, Conflict
+
+    try:
+        return client.job(job).cancel(interrupt=interrupt)
+    except Conflict as error:
+        # It runs, and is to be left: a verdict like the others, and not the end of the list.
+        if error.code != "still_running":
+            raise
+        return CancelVerdict(id=job, verdict="running")
+
+
 def cancel_job(
     jobs: Annotated[list[str], typer.Argument(metavar="JOB...", help="Ids of jobs.")],
     leave_running: LeaveRunning = False,
@@ -93,12 +105,12 @@ def cancel_job(
     url: Url = None,
     api_key: ApiKey = None,
 ) -> None:
-    """Cancel jobs. The verdict says what became of each.
+    """Cancel jobs. The verdict says what became of each: canceled, interrupting, running or ended.
 
     Example: holdfast cancel-job 0198c0de-1111-7000-8000-000000000002
     """
     with connected(url, api_key) as client:
-        verdicts = [client.job(job).cancel(interrupt=not leave_running) for job in jobs]
+        verdicts = [_cancel(client, job, interrupt=not leave_running) for job in jobs]
     if as_json:
         return print_json([verdict.to_dict() for verdict in verdicts])
     rows = [(verdict.id, verdict.verdict) for verdict in verdicts]
