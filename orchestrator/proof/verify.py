@@ -34,6 +34,8 @@ SKEW_S: Final = 5.0
 """How far the clocks of nodes may be apart, where only the time of day can be compared."""
 PATIENCE_S: Final = 30.0
 """How long something may wait that the sweep sees to within a second or two."""
+LONGEST_S: Final = 60.0
+"""How long a transaction of ours may take: 30 s for a statement, 30 s between two."""
 WRONG_CLOCK_S: Final = 86_400.0
 """How long before the range an entry may say that it was, and is still held against it."""
 OBJECTS: Final = 1000
@@ -150,6 +152,7 @@ class _Check:
             self._line(5, _NOT_OURS, unwitnessed, "results", 0, Verdict.OK)
         given = {
             "skew": self._patience.skew_s,
+            "leeway": LONGEST_S,
             "horizon": facts.at.timestamp() - self._patience.lag_s,
             "since": self._span.since.timestamp(),
             "until": self._span.until.timestamp(),

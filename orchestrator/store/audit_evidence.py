@@ -55,14 +55,16 @@ _SCHEMA: Final = """
         seq INT, at REAL, mono REAL, ended_at REAL, ended_mono REAL, "end" TEXT, sha256 TEXT
     );
     CREATE TABLE device (name TEXT PRIMARY KEY, online INT, remote INT) WITHOUT ROWID;
-    CREATE TABLE batch (id TEXT PRIMARY KEY, lanes INT, ended_at REAL) WITHOUT ROWID;
+    CREATE TABLE batch (
+        id TEXT PRIMARY KEY, lanes INT, ended_at REAL, canceled INT
+    ) WITHOUT ROWID;
     CREATE TABLE seat (
         batch TEXT, device TEXT, fence INT, at REAL, life INT,
         PRIMARY KEY (device, fence, batch)
     ) WITHOUT ROWID;
     CREATE TABLE job (
         id TEXT PRIMARY KEY, batch TEXT, ordinal INT, status TEXT, run INT, staged INT,
-        device TEXT, began INT, ended_at REAL, kept_at REAL, sha256 TEXT
+        device TEXT, began INT, interrupted INT, ended_at REAL, kept_at REAL, sha256 TEXT
     ) WITHOUT ROWID;
 """
 _DISK_TROUBLE: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
@@ -70,7 +72,8 @@ _DEVICES: Final = """
     SELECT name, CAST(online AS int), CAST(transport = 'https' AS int) FROM device ORDER BY name
 """
 _BATCHES: Final = f"""
-    SELECT id, lanes, EXTRACT(epoch FROM ended_at) FROM batch WHERE id IN {IN_RANGE} ORDER BY id
+    SELECT id, lanes, EXTRACT(epoch FROM ended_at), CAST(status = 'CANCELED' AS int)
+    FROM batch WHERE id IN {IN_RANGE} ORDER BY id
 """
 # `life`: how often the batch had been revived before it took that seat.
 _SEATS: Final = f"""
@@ -83,7 +86,7 @@ _SEATS: Final = f"""
 _JOBS: Final = f"""
     SELECT job.id, job.batch_id, ordinal, job.status, job.run,
         CAST(window_id IS NOT NULL AS int), device.name, CAST(started_at IS NOT NULL AS int),
-        EXTRACT(epoch FROM job.ended_at),
+        CAST(cancel_requested AS int), EXTRACT(epoch FROM job.ended_at),
         EXTRACT(epoch FROM result.created_at), result.sha256
     FROM job LEFT JOIN result ON result.job_id = job.id LEFT JOIN device ON device.id = device_id
     WHERE job.batch_id IN {IN_RANGE} ORDER BY job.id

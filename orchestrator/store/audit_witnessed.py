@@ -112,6 +112,9 @@ _UNTOLD: Final = f"{_ENDS} AND ({_IS_MISSING}) IS NOT TRUE"
 # By the database's clock a run began no earlier than its batch got the seat, and as much later as
 # the node's monotonic clock says since the first run there. Where that seat is not known, the
 # device's own time of day has to do; so it has where the device told when a canceled job ended.
+# The end of a batch is written before its permits are asked for, in the same transaction: a run may
+# take its own in between. It is one that the cancel met as running: it was interrupted, or left to
+# end, and then that transaction was over within `:leeway`.
 # A run that was lost in the moment it began never reached its device: a worker that stood still
 # writes its beginning down before it finds that its lease is over.
 _CANCELED: Final = """
@@ -130,7 +133,11 @@ _CANCELED: Final = """
     WHERE (run."end" = 'lost' AND run.ended_mono = run.mono) IS NOT TRUE AND (
         (job.status = 'CANCELED' AND began_no_earlier_than
             > job.ended_at + CASE WHEN job.began THEN :skew ELSE 0 END)
-        OR began_no_earlier_than > batch.ended_at
+        OR (began_no_earlier_than > batch.ended_at AND NOT (
+            job.began AND (job.interrupted OR (
+                batch.canceled AND began_no_earlier_than <= batch.ended_at + :leeway
+            ))
+        ))
     )
 """
 _UNSETTLED: Final = """

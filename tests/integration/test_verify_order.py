@@ -10,8 +10,9 @@ from schemas.task import JobTask
 from schemas.witness import Entry, Opened
 from tests.integration.proven import Proven, named, rows
 from tests.integration.puppet import Outcome, lost, new_batch
+from tests.integration.test_verify_cancel import CANCELED
 from tests.integration.test_verify_clean import check, turns
-from tests.integration.test_verify_witness import CANCELED, began, finished, instead
+from tests.integration.test_verify_witness import began, finished, instead
 from tests.integration.witnessed import Witnessed
 
 ORDER = (3, "jobs begin in order")

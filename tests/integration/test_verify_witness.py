@@ -23,7 +23,6 @@ ASKED = (5, "what ran was asked for")
 DISPUTED = (5, "results are the witness's")
 MISSING = (5, "results were witnessed")
 UNTOLD = (5, "all results are told of")
-CANCELED = (6, "nothing canceled begins")
 HOME = (8, "ends come home")
 
 
@@ -247,42 +246,6 @@ def test_an_end_that_may_be_on_its_way_is_told_of_and_no_violation(past: Proven)
 def test_what_is_younger_than_the_lag_need_not_be_witnessed_yet(past: Proven) -> None:
     past.forge(lambda all: all[:-3])
     assert past.verify(patience=None).warnings == []
-
-
-def test_a_job_that_began_after_its_cancel_is_found(past: Proven) -> None:
-    past.change(
-        "UPDATE job SET ended_at = ended_at - interval '5 s', status = 'CANCELED'"
-        " WHERE batch_id = :batch AND ordinal = 1",
-        batch=past.canceled,
-    )
-    found = past.verify().violations
-    assert CANCELED in named(found)
-    assert rows(found, CANCELED[1])[0]["job"] == past.jobs(past.canceled)[0]
-
-
-def test_a_device_whose_clock_is_wrong_hides_no_beginning_after_a_cancel(past: Proven) -> None:
-    past.forge(lambda all: [each._replace(at=each.at - 3600) for each in all])
-    past.change(
-        "UPDATE batch SET ended_at = ended_at - interval '5 s' WHERE id = :batch",
-        batch=past.done[1],
-    )
-    assert CANCELED in named(past.verify().violations)
-
-
-@pytest.mark.parametrize("step_s", [-3600, 3600])
-def test_a_device_whose_clock_is_wrong_is_no_violation(past: Proven, step_s: float) -> None:
-    past.forge(lambda all: [each._replace(at=each.at + step_s) for each in all])
-    assert past.verify().violations == []
-
-
-def test_a_job_that_began_after_the_end_of_its_batch_is_found(past: Proven) -> None:
-    past.change(
-        "UPDATE batch SET ended_at = ended_at - interval '5 s' WHERE id = :batch",
-        batch=past.done[1],
-    )
-    found = past.verify().violations
-    assert named(found) == {CANCELED}
-    assert {row["job"] for row in rows(found, CANCELED[1])} == set(past.jobs(past.done[1]))
 
 
 def test_an_end_that_never_came_home_is_found(past: Proven) -> None:
