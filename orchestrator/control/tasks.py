@@ -41,28 +41,33 @@ def heed(verb: Callable[[Core, Said], None], core: Core, message: Said) -> None:
 
 
 class Rounds:
-    """One sweep at a time in this process, and none right after another: what beat has sent while
-    nobody took it is a pile of the same word."""
+    """No sweep right after another: what beat has sent while nobody took it is a pile of the same
+    word. Two at a time: one may wait for a lock, but settling needs threads, too."""
 
-    def __init__(self, least_s: float) -> None:
+    def __init__(self, least_s: float, most: int = 2) -> None:
         self._least_s = least_s
+        self._places = threading.BoundedSemaphore(most)
         self._lock = threading.Lock()
         self._began = -math.inf
 
     @contextmanager
     def one(self) -> Generator[bool]:
         """Whether it is to be done."""
-        if not self._lock.acquire(blocking=False):
+        if not self._places.acquire(blocking=False):
             yield False
             return
         try:
+            yield self._is_due()
+        finally:
+            self._places.release()
+
+    def _is_due(self) -> bool:
+        with self._lock:
             now = time.monotonic()
             due = now - self._began >= self._least_s
             if due:
                 self._began = now
-            yield due
-        finally:
-            self._lock.release()
+            return due
 
 
 def register(app: Celery, core: Core, courier: Courier) -> None:

@@ -30,10 +30,11 @@ def sweep(core: Core) -> None:
     except Unavailable as error:
         logger.warning("sweep: %s", error)
         return
+    # Deadlines first: to listen may take a while, where a device is locked by a process that froze.
+    _each(core, ("idle", _time_out_idle, due.idle), ("overrun", _stop_overrun, due.overrun))
     _try(listen, core, rows)
-    parts: list[tuple[str, Callable[[Core, Any], object], Sequence[Any]]] = [
-        ("idle", _time_out_idle, due.idle),
-        ("overrun", _stop_overrun, due.overrun),
+    _each(
+        core,
         ("preempted", requeue, due.preempted),
         ("resumable", resume_batch, due.resumable),
         ("unseated", reseat, due.unseated),
@@ -41,7 +42,10 @@ def sweep(core: Core) -> None:
         ("outranked", preempt, due.outranked),
         ("unheeded", _interrupt, due.unheeded),
         ("overheld", extend, due.overheld),
-    ]
+    )
+
+
+def _each(core: Core, *parts: tuple[str, Callable[[Core, Any], object], Sequence[Any]]) -> None:
     for kind, part, things in parts:
         counts.findings.labels(kind).inc(len(things))
         for thing in things:

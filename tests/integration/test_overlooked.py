@@ -1,5 +1,7 @@
 """What each rule forgot beside the case that it was made for."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -9,11 +11,8 @@ from orchestrator.services.core import Core
 from orchestrator.services.sweep import sweep
 from schemas.task import beat_key, session_key
 from tests.integration.money import HOUR, balances, grant, priced
-from tests.integration.puppet import (
-    Puppet,
-    done,
-    new_batch,
-)
+from tests.integration.puppet import Puppet, done, new_batch, status_of
+from tests.waiting import until
 
 Sql = psycopg.Connection[tuple[object, ...]]
 
@@ -115,9 +114,28 @@ def test_a_pile_of_the_same_word_is_one_sweep() -> None:
     assert answers == [True, False, False]
 
 
-def test_a_sweep_that_is_still_under_way_is_not_begun_again() -> None:
-    rounds = Rounds(least_s=0)
-    with rounds.one() as first, rounds.one() as second:
-        assert (first, second) == (True, False)
-    with rounds.one() as third:
-        assert third
+def test_sweeps_that_are_held_up_leave_threads_to_settle() -> None:
+    rounds = Rounds(least_s=0, most=2)
+    with rounds.one() as first, rounds.one() as second, rounds.one() as third:
+        assert (first, second, third) == (True, True, False)
+    with rounds.one() as fourth:
+        assert fourth
+
+
+def test_a_device_that_nobody_can_lock_delays_no_deadline(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    """A process that is frozen may hold it for half a minute."""
+    Puppet.online(core, "dev-2", device_type="OTHER").beat()
+    batch = new_batch(core, 1, open=True)
+    puppet.serve_all()
+    sql.execute("UPDATE batch SET idle_deadline = now() - interval '1 second'")
+    sql.execute("UPDATE device SET heard_at = now() - interval '9 s' WHERE name = 'dev-2'")
+    url = core.settings.database_url.replace("+psycopg", "")
+    with psycopg.connect(url) as frozen, ThreadPoolExecutor(1) as sweeping:
+        frozen.execute("SELECT 1 FROM device WHERE name = 'dev-2' FOR UPDATE")
+        done_by = sweeping.submit(sweep, core)
+        until(lambda: status_of(core, batch) == "TIMED_OUT", 5)
+        assert not done_by.done()
+        frozen.rollback()
+        done_by.result(timeout=20)
