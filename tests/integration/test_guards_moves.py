@@ -14,12 +14,13 @@ from orchestrator.config import Settings
 from orchestrator.domain.transitions import BatchEvent
 from orchestrator.errors import Conflict
 from orchestrator.services import cancel, outcomes
-from orchestrator.services.cancel import cancel_batch
+from orchestrator.services.cancel import cancel_batch, cancel_jobs
 from orchestrator.services.core import Core
 from orchestrator.services.device import pause
 from orchestrator.services.revive import revive
 from orchestrator.services.settle import began
 from orchestrator.store import moves, moves_jobs, windows
+from schemas.job import JobFilter
 from schemas.task import Began, JobTask, Window
 from tests.integration.overtaking import Sql
 from tests.integration.own_database import own_database
@@ -118,7 +119,7 @@ def the_end_of_an_earlier_run_ends_nothing(core: Core, puppet: Puppet, sql: Sql)
 def what_is_done_is_not_canceled(core: Core, puppet: Puppet, sql: Sql) -> bool:
     batch = new_batch(core, 2)
     window = puppet.serve()
-    call(core, cancel_batch, PROJECT, batch, interrupt=False)
+    call(core, cancel_jobs, PROJECT, batch, JobFilter(), interrupt=False)
     return jobs_of(core, batch) == ["DONE", "CANCELED"] and window.jobs[0].ordinal == 1
 
 
