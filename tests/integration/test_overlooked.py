@@ -9,7 +9,7 @@ from orchestrator.control.tasks import Rounds
 from orchestrator.services import silence
 from orchestrator.services.core import Core
 from orchestrator.services.sweep import sweep
-from schemas.task import beat_key, session_key
+from schemas.task import Window, beat_key, session_key
 from tests.integration.money import HOUR, balances, grant, priced
 from tests.integration.puppet import Puppet, done, new_batch, status_of
 from tests.waiting import until
@@ -17,15 +17,21 @@ from tests.waiting import until
 Sql = psycopg.Connection[tuple[object, ...]]
 
 
-def test_a_job_of_a_device_that_is_not_heard_is_held_no_further_for(
-    core: Core, puppet: Puppet, sql: Sql
-) -> None:
-    """Whether it runs at all, nobody knows: its project would pay for the wait."""
+def paid_for(core: Core, puppet: Puppet) -> Window:
+    """Its job has just begun, and an hour of ten is held for it."""
     priced(core)
     grant(core, 10 * HOUR)
     new_batch(core)
     window = puppet.take()
     puppet.begin(window, window.jobs[0])
+    return window
+
+
+def test_a_job_of_a_device_that_is_not_heard_is_held_no_further_for(
+    core: Core, puppet: Puppet, sql: Sql
+) -> None:
+    """Whether it runs at all, nobody knows: its project would pay for the wait."""
+    paid_for(core, puppet)
     sql.execute("""UPDATE "window" SET staged_at = staged_at - interval '3 hours'""")
     sql.execute("UPDATE job SET started_at = started_at - interval '3 hours'")
     sql.execute("UPDATE device SET online = false")
@@ -36,11 +42,7 @@ def test_a_job_of_a_device_that_is_not_heard_is_held_no_further_for(
 def test_a_device_whose_clock_is_hours_behind_costs_nobody_more(
     core: Core, puppet: Puppet, sql: Sql
 ) -> None:
-    priced(core)
-    grant(core, 10 * HOUR)
-    new_batch(core)
-    window = puppet.take()
-    puppet.begin(window, window.jobs[0])
+    window = paid_for(core, puppet)
     puppet.beat(window.window)
     sql.execute("UPDATE job SET started_at = started_at - interval '3 hours'")
     sweep(core)
